@@ -1,0 +1,4 @@
+//! The kit for authors of Leveret plugins, and the contract between plugins and the broker.
+
+pub mod host;
+pub mod message;

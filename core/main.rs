@@ -1,0 +1,3 @@
+//! The `leveret` binary: arguments in, exit code out.
+
+fn main() {}
