@@ -1,4 +1,5 @@
 //! The kit for authors of Leveret plugins, and the contract between plugins and the broker.
 
+pub mod abi;
 pub mod host;
 pub mod message;
