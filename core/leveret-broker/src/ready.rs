@@ -52,6 +52,7 @@ pub(crate) struct Ready {
     entries: VecDeque<Entry>,
     live: usize,
     bytes: u64,
+    weight: u64,
     /// Deadlines that are earlier than one before them.
     early: BinaryHeap<Reverse<(u64, Seq)>>,
     latest_deadline_ms: u64,
@@ -71,6 +72,11 @@ impl Ready {
         self.bytes
     }
 
+    /// About how much memory the messages take.
+    pub(crate) fn weight(&self) -> u64 {
+        self.weight
+    }
+
     pub(crate) fn front(&self) -> Option<&Entry> {
         self.entries.front()
     }
@@ -83,6 +89,7 @@ impl Ready {
     fn account_for(&mut self, entry: &Entry) {
         self.live += 1;
         self.bytes += entry.message.body_len() as u64;
+        self.weight += entry.message.weight();
         if entry.deadline_ms < self.latest_deadline_ms {
             self.early.push(Reverse((entry.deadline_ms, entry.seq)));
         } else {
@@ -90,10 +97,15 @@ impl Ready {
         }
     }
 
-    pub(crate) fn pop_front(&mut self) -> Option<Entry> {
-        let entry = self.entries.pop_front()?;
+    fn discount(&mut self, entry: &Entry) {
         self.live -= 1;
         self.bytes -= entry.message.body_len() as u64;
+        self.weight -= entry.message.weight();
+    }
+
+    pub(crate) fn pop_front(&mut self) -> Option<Entry> {
+        let entry = self.entries.pop_front()?;
+        self.discount(&entry);
         self.drop_holes();
         if self.entries.is_empty() {
             self.forget_deadlines();
@@ -170,8 +182,7 @@ impl Ready {
             return None;
         }
         let entry = place.take();
-        self.live -= 1;
-        self.bytes -= entry.message.body_len() as u64;
+        self.discount(&entry);
         self.drop_holes();
         Some(entry)
     }
@@ -194,8 +205,7 @@ impl Ready {
     /// All messages, oldest first; nothing is left.
     pub(crate) fn drain(&mut self) -> Vec<Entry> {
         self.forget_deadlines();
-        self.live = 0;
-        self.bytes = 0;
+        (self.live, self.bytes, self.weight) = (0, 0, 0);
         std::mem::take(&mut self.entries).into_iter().filter(|entry| !entry.is_hole()).collect()
     }
 }

@@ -1,0 +1,121 @@
+//! A message as queues keep it: one run of bytes in wire form, shared by every queue it went to.
+//!
+//! Small messages lie one behind the other in segments of the worker thread that received them;
+//! large ones have an allocation of their own, since one slow message pins its segment.
+
+use std::cell::RefCell;
+
+use bytes::{Bytes, BytesMut};
+use leveret_protocol::content::append_run;
+use leveret_protocol::properties::Properties;
+use leveret_protocol::{OwnedPublish, Publish, Run};
+
+const SEGMENT_BYTES: usize = 64 << 10;
+/// Runs from this length on are not put into a segment.
+const LARGE_BYTES: usize = 16 << 10;
+/// What a queued message costs besides its run, for limits on memory.
+const OVERHEAD_BYTES: usize = 112;
+
+thread_local! {
+    static SEGMENT: RefCell<BytesMut> = RefCell::new(BytesMut::new());
+    static RUN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A message; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Message {
+    bytes: Bytes,
+    body_len: u32,
+    persistent: bool,
+}
+
+impl Message {
+    /// Keeps a message that is still in the read buffer.
+    pub(crate) fn store(publish: &Publish<'_>, persistent: bool) -> Self {
+        let bytes = if publish.run_len() >= LARGE_BYTES {
+            let mut run = Vec::with_capacity(publish.run_len());
+            publish.append_to(&mut run);
+            Bytes::from(run)
+        } else {
+            Self::in_segment(|run| publish.append_to(run))
+        };
+        Self { bytes, body_len: publish.body.len() as u32, persistent }
+    }
+
+    /// Keeps a message that was put together from pieces.
+    pub(crate) fn from_owned(publish: OwnedPublish) -> Self {
+        Self::from_run(publish.bytes.into())
+    }
+
+    /// Keeps a run, for example one read from the log.
+    pub(crate) fn from_run(bytes: Bytes) -> Self {
+        let run = Run::parse(&bytes).unwrap_or(Run::EMPTY);
+        let persistent = Properties::new(run.properties()).delivery_mode() == Some(2);
+        Self { body_len: run.body_len() as u32, persistent, bytes }
+    }
+
+    /// Makes a message from its parts.
+    pub(crate) fn build(exchange: &str, routing_key: &str, properties: &[u8], body: &[u8]) -> Self {
+        let mut run = Vec::new();
+        append_run(&mut run, exchange, routing_key, properties, body);
+        Self::from_run(run.into())
+    }
+
+    fn in_segment(write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+        RUN.with_borrow_mut(|run| {
+            run.clear();
+            write(run);
+            SEGMENT.with_borrow_mut(|segment| {
+                if segment.capacity() < run.len() {
+                    *segment = BytesMut::with_capacity(SEGMENT_BYTES);
+                }
+                segment.extend_from_slice(run);
+                segment.split().freeze()
+            })
+        })
+    }
+
+    /// Stands where a message was taken away.
+    pub(crate) fn hole() -> Self {
+        Self { bytes: Bytes::new(), body_len: 0, persistent: false }
+    }
+
+    #[inline]
+    pub(crate) fn is_hole(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The message in wire form.
+    #[inline]
+    pub fn run(&self) -> Run<'_> {
+        Run::parse(&self.bytes).unwrap_or(Run::EMPTY)
+    }
+
+    /// The bytes of the run.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Bytes of the body.
+    #[inline]
+    pub fn body_len(&self) -> usize {
+        self.body_len as usize
+    }
+
+    /// About how much memory it takes in a queue.
+    #[inline]
+    pub(crate) fn weight(&self) -> u64 {
+        (self.bytes.len() + OVERHEAD_BYTES) as u64
+    }
+
+    /// Whether its delivery_mode is 2.
+    #[inline]
+    pub fn is_persistent(&self) -> bool {
+        self.persistent
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_tests(exchange: &str, routing_key: &str, body: &[u8]) -> Self {
+        Self::build(exchange, routing_key, &[0, 0], body)
+    }
+}

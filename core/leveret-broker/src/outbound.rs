@@ -1,0 +1,193 @@
+//! What leaves through one connection: its frames not yet sent, and the delivery state of its
+//! channels, which whoever deals a message needs together with them.
+//!
+//! A queue's lock may be held when this one is taken, never the other way round. Knows no socket:
+//! the connection's task takes the bytes and is woken by its `Waker`.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use parking_lot::{ArcMutexGuard, Mutex, MutexGuard, RawMutex};
+
+use crate::channel_state::ChannelState;
+use crate::consumer::ConsumerKey;
+use crate::queue::Queue;
+use crate::transform::Dealt;
+
+/// Buffers that connections without anything to send have given back.
+static SPARE_BUFFERS: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+const SPARE_BUFFERS_MAX: usize = 64;
+const SPARE_BUFFER_BYTES_MAX: usize = 2 << 20;
+
+/// A held lock that owns its reference, so that it can be kept from one consumer to the next.
+pub(crate) type OutboundGuard = ArcMutexGuard<RawMutex, OutboundState>;
+
+/// A handle on the outbound side of one connection.
+#[derive(Clone, Debug)]
+pub struct Outbound(Arc<Mutex<OutboundState>>);
+
+/// See the module.
+#[derive(Debug)]
+pub struct OutboundState {
+    buffer: Vec<u8>,
+    /// Bytes that the connection's task has taken and not yet sent.
+    in_flight: usize,
+    limit_bytes: usize,
+    pub(crate) frame_max: usize,
+    waker: Option<Waker>,
+    closed: bool,
+    /// Whether the client wants to be told when the broker cancels a consumer.
+    pub(crate) consumer_cancel_notify: bool,
+    pub(crate) channels: hashbrown::HashMap<u16, Box<ChannelState>, foldhash::fast::RandomState>,
+    /// Consumers that wait for room in the buffer.
+    starved: Vec<(Arc<Queue>, ConsumerKey)>,
+    /// Messages dealt to this connection that a deliver transform must see first.
+    pub(crate) inbox: std::collections::VecDeque<Dealt>,
+}
+
+impl Outbound {
+    /// For a connection whose peer takes frames of `frame_max` bytes and whose buffer deliveries
+    /// may fill up to about `limit_bytes`.
+    pub fn new(frame_max: usize, limit_bytes: usize, consumer_cancel_notify: bool) -> Self {
+        Self(Arc::new(Mutex::new(OutboundState {
+            buffer: Vec::new(),
+            in_flight: 0,
+            limit_bytes,
+            frame_max,
+            waker: None,
+            closed: false,
+            consumer_cancel_notify,
+            channels: hashbrown::HashMap::default(),
+            starved: Vec::new(),
+            inbox: std::collections::VecDeque::new(),
+        })))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_tests() -> Self {
+        Self::new(131_072, 1 << 20, true)
+    }
+
+    /// Locks it for a moment.
+    #[inline]
+    pub fn lock(&self) -> MutexGuard<'_, OutboundState> {
+        self.0.lock()
+    }
+
+    #[inline]
+    pub(crate) fn lock_owned(&self) -> OutboundGuard {
+        self.0.lock_arc()
+    }
+
+    #[inline]
+    pub(crate) fn is_locked_by(&self, guard: &OutboundGuard) -> bool {
+        Arc::ptr_eq(&self.0, ArcMutexGuard::mutex(guard))
+    }
+
+    /// Whether both are the same connection's.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Appends frames and wakes the connection's task.
+    pub fn send(&self, write: impl FnOnce(&mut Vec<u8>)) {
+        let waker = {
+            let mut state = self.lock();
+            write(state.buffer());
+            state.take_waker()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl OutboundState {
+    /// The buffer to append frames to.
+    #[inline]
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        if self.buffer.capacity() == 0 {
+            self.buffer = SPARE_BUFFERS.lock().pop().unwrap_or_default();
+        }
+        &mut self.buffer
+    }
+
+    /// The buffer, together with a channel's state.
+    #[inline]
+    pub(crate) fn channel(&mut self, number: u16) -> Option<(&mut ChannelState, &mut Vec<u8>)> {
+        self.buffer();
+        Some((self.channels.get_mut(&number)?, &mut self.buffer))
+    }
+
+    /// Whether deliveries may be added.
+    #[inline]
+    pub(crate) fn has_room(&self) -> bool {
+        self.buffer.len() + self.in_flight < self.limit_bytes
+    }
+
+    /// Whether the connection is gone.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// The connection is gone: nothing more is dealt to it.
+    pub fn close(&mut self) {
+        self.closed = true;
+        self.waker = None;
+        self.give_back(Vec::new());
+    }
+
+    /// Whether there is anything to send or, for a deliver transform, to look at.
+    pub fn has_work(&self) -> bool {
+        !self.buffer.is_empty() || !self.inbox.is_empty()
+    }
+
+    /// Whether so much waits to be sent that nothing more should be read.
+    pub fn is_full(&self) -> bool {
+        self.buffer.len() + self.in_flight >= self.limit_bytes.saturating_mul(2)
+    }
+
+    /// Takes what is to be sent; `sent` must have been empty or sent completely.
+    pub fn take(&mut self, sent: Vec<u8>) -> Vec<u8> {
+        let taken = std::mem::take(&mut self.buffer);
+        self.in_flight = taken.len();
+        self.give_back(sent);
+        taken
+    }
+
+    fn give_back(&mut self, mut sent: Vec<u8>) {
+        sent.clear();
+        if sent.capacity() == 0 || sent.capacity() > SPARE_BUFFER_BYTES_MAX {
+            return;
+        }
+        let mut spare = SPARE_BUFFERS.lock();
+        if spare.len() < SPARE_BUFFERS_MAX {
+            spare.push(sent);
+        }
+    }
+
+    /// Everything taken was sent. Returns the consumers that waited for that.
+    pub(crate) fn sent(&mut self) -> Vec<(Arc<Queue>, ConsumerKey)> {
+        self.in_flight = 0;
+        if self.has_room() { std::mem::take(&mut self.starved) } else { Vec::new() }
+    }
+
+    /// `consumer` waits until there is room.
+    pub(crate) fn starve(&mut self, queue: &Arc<Queue>, consumer: ConsumerKey) {
+        self.starved.push((queue.clone(), consumer));
+    }
+
+    /// Who is to be woken when something was appended.
+    pub fn set_waker(&mut self, waker: &Waker) {
+        match &mut self.waker {
+            Some(old) => old.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+    }
+
+    /// Takes the waker after something was appended.
+    #[inline]
+    pub(crate) fn take_waker(&mut self) -> Option<Waker> {
+        self.waker.take()
+    }
+}
