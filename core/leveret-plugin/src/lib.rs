@@ -3,3 +3,6 @@
 pub mod abi;
 pub mod host;
 pub mod message;
+pub mod properties;
+pub mod table;
+pub mod value;

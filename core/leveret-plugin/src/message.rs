@@ -4,6 +4,9 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use crate::host::Slot;
+use crate::properties::Properties;
+use crate::table::Table;
+use crate::value::Value;
 
 /// A message on its way, borrowed for one call. Nothing is decoded until it is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +31,18 @@ pub struct Message<'a> {
     pub peer: Option<IpAddr>,
     /// Queue that it is delivered from (deliver only), else empty.
     pub queue: &'a str,
+}
+
+impl<'a> Message<'a> {
+    /// The properties, to be read one by one; none at all if they are malformed.
+    pub fn properties(&self) -> Properties<'a> {
+        Properties::view(self.properties).unwrap_or(Properties::empty())
+    }
+
+    /// The value of one header.
+    pub fn header(&self, name: impl AsRef<[u8]>) -> Option<Value<'a>> {
+        self.properties().header(name)
+    }
 }
 
 /// A message that a transform may change; what it leaves alone is not copied.
@@ -85,4 +100,11 @@ pub struct Binding<'a> {
     pub destination: &'a str,
     /// Whether the destination is an exchange.
     pub to_exchange: bool,
+}
+
+impl<'a> Binding<'a> {
+    /// The arguments, to be read one by one.
+    pub const fn table(&self) -> Table<'a> {
+        Table::new(self.arguments)
+    }
 }
