@@ -1,0 +1,3 @@
+//! Tests of the repository and of the broker as one process.
+
+mod tidy;
