@@ -43,7 +43,7 @@ Usage: leveret [serve] [OPTIONS]
 
 {options}
 
-Every key of config/leveret.toml can also be set by LEVERET_SECTION__KEY=value.";
+Every key of config/leveret.toml is a variable, too: LEVERET_SECTION__KEY.";
 
 #[derive(Subcommand)]
 enum Verb {
@@ -56,7 +56,7 @@ enum Verb {
 
 #[derive(Args)]
 struct ServeArgs {
-    /// Read this configuration, and conf.d/*.toml beside it
+    /// Read this file, and conf.d/*.toml beside it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Listen on this address [default: 127.0.0.1]
@@ -77,7 +77,7 @@ struct ServeArgs {
     /// Load every .lua in here (repeatable)
     #[arg(long, value_name = "DIR")]
     script_dir: Vec<PathBuf>,
-    /// Set a key, such as amqp.heartbeat_secs=30 (repeatable)
+    /// Set a key such as amqp.backlog=64 (repeatable)
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value)]
     set: Vec<(String, String)>,
     /// Levels to log, such as warn,leveret_broker=debug
