@@ -1,3 +1,5 @@
-//! Tests of the repository and of the broker as one process.
+//! Tests of the repository as a whole. They need nothing but its files.
 
+mod manifest;
+mod source;
 mod tidy;

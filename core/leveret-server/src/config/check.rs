@@ -43,7 +43,7 @@ fn numbers(config: &Config) -> Result<(), Finding> {
     let Config { amqp, limits, store, lua, .. } = config;
     let ranges: [(&str, u64, RangeInclusive<u64>); 16] = [
         ("amqp.backlog", amqp.backlog.into(), 1..=65_535),
-        ("amqp.frame_max", amqp.frame_max.into(), 8 * KIB..=16 * MIB),
+        ("amqp.frame_max", amqp.frame_max.into(), 4 * KIB..=16 * MIB),
         ("amqp.channel_max", amqp.channel_max.into(), 1..=65_535),
         ("amqp.handshake_timeout_ms", amqp.handshake_timeout_ms, 100..=HOUR_MS),
         ("amqp.login_failure_delay_ms", amqp.login_failure_delay_ms, 0..=HOUR_MS),

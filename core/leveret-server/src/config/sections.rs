@@ -5,8 +5,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
-use figment::value::Dict;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::values::{byte_count, optional_byte_count, optional_path, path};
 
@@ -213,8 +213,8 @@ pub enum LogFormat {
     Json,
 }
 
-/// One of `[[plugins]]`: a shared object to load.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+/// One of `[[plugins]]`: a shared object to load. Has no `Debug`: `config` may hold secrets.
+#[derive(Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plugin {
     /// The file.
@@ -231,11 +231,22 @@ pub struct Plugin {
     pub required: bool,
     /// Handed to the plugin.
     #[serde(default)]
-    pub config: Dict,
+    pub config: Map<String, Value>,
 }
 
-/// One of `[[scripts]]`: a Lua file to load.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+impl Plugin {
+    /// What the plugin is given: JSON text, empty where nothing is configured.
+    pub fn config_json(&self) -> String {
+        if self.config.is_empty() {
+            String::new()
+        } else {
+            Value::from(self.config.clone()).to_string()
+        }
+    }
+}
+
+/// One of `[[scripts]]`: a Lua file to load. Has no `Debug`: `config` may hold secrets.
+#[derive(Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Script {
     /// The file.
@@ -244,9 +255,6 @@ pub struct Script {
     /// Whether it takes the place of a plugin of the same kind and name.
     #[serde(default)]
     pub replace: bool,
-    /// Whether the broker refuses to start without it.
-    #[serde(default = "yes")]
-    pub required: bool,
     /// What a failure of a transform means for the message, in place of what the script says.
     #[serde(default)]
     pub on_error: Option<OnError>,
@@ -258,7 +266,7 @@ pub struct Script {
     pub memory_bytes: Option<u64>,
     /// Handed to the script.
     #[serde(default)]
-    pub config: Dict,
+    pub config: Map<String, Value>,
 }
 
 /// What becomes of a message whose transform failed.

@@ -121,7 +121,6 @@ fn whole_script() -> Value {
     let script = Script {
         path: PathBuf::new(),
         replace: false,
-        required: true,
         on_error: None,
         timeout_ms: None,
         memory_bytes: None,
@@ -260,7 +259,7 @@ fn a_wrong_type_says_what_is_there_and_what_must_be() {
 fn a_value_that_makes_no_sense_says_why() {
     assert_eq!(
         said("[amqp]\nframe_max = 100"),
-        "leveret.toml:2: amqp.frame_max is 100, but must be from 8192 to 16777216"
+        "leveret.toml:2: amqp.frame_max is 100, but must be from 4096 to 16777216"
     );
     assert!(said("[compatibility]\nversion = '4'").contains("three numbers"));
     assert!(said("[auth]\nchain = []").contains("nobody could log in"));
@@ -296,6 +295,16 @@ fn the_environment_may_name_the_file() {
     let file = sources.file.expect("a file").display().to_string();
     let environment = vec![variable("LEVERET_CONFIG", &file)];
     assert_eq!(loaded(Sources { environment, ..Sources::default() }).amqp.port, 7);
+}
+
+#[test]
+fn configuration_of_a_plugin_becomes_json() {
+    let text = "[[plugins]]\npath = 'x'\nconfig = { n = 1, list = ['a'], deep = { b = true } }\n\
+                [[plugins]]\npath = 'y'";
+    let (_directory, sources) = sources(text);
+    let plugins = loaded(sources).plugins;
+    assert_eq!(plugins[0].config_json(), r#"{"deep":{"b":true},"list":["a"],"n":1}"#);
+    assert_eq!(plugins[1].config_json(), "");
 }
 
 #[test]
