@@ -194,4 +194,22 @@ impl Error {
     pub fn vhost_refused(vhost: &str, user: &str) -> Self {
         Self::not_allowed(format!("access to vhost '{vhost}' refused for user '{user}'"))
     }
+
+    /// An argument that must name an exchange is no string; `what` is `queue 'q' in vhost '/'` or
+    /// the like.
+    pub fn argument_type(type_name: &str, argument: &str, what: &str) -> Self {
+        Self::precondition(format!("invalid type '{type_name}' for arg '{argument}' in {what}"))
+    }
+
+    /// An argument has a value that it cannot have; `why` as Erlang prints it.
+    pub fn argument_value(argument: &str, what: &str, why: impl fmt::Display) -> Self {
+        Self::precondition(format!("invalid arg '{argument}' for {what}: {why}"))
+    }
+
+    /// An argument that another type of queue has, but not this one.
+    pub fn argument_of_other_type(argument: &str, what: &str, queue_type: &str) -> Self {
+        Self::precondition(format!(
+            "invalid arg '{argument}' for {what} of queue type {queue_type}"
+        ))
+    }
 }
