@@ -60,7 +60,7 @@ proptest! {
                 prop_assert_eq!(list.raw(property).is_some(), list.has(property));
             }
         }
-        let mut masked = bytes.clone();
+        let mut masked = bytes;
         if let Some(low) = masked.get_mut(1) {
             *low &= !3;
         }

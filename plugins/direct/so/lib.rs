@@ -1,0 +1,3 @@
+//! `leveret-direct` as a shared object: exports its descriptor and nothing else.
+
+leveret_plugin::export!(leveret_direct::PLUGIN);

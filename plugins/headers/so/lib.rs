@@ -1,0 +1,3 @@
+//! `leveret-headers` as a shared object: exports its descriptor and nothing else.
+
+leveret_plugin::export!(leveret_headers::PLUGIN);
