@@ -1,13 +1,13 @@
 //! Values as Erlang prints terms: that is how they stand in RabbitMQ's texts.
 
-use std::fmt::{self, Write};
+use std::fmt::{self, Display, Write};
 
 use leveret_plugin::value::{MAX_DEPTH, Value};
 
 /// A field value. A string is shown bare on the outside and as a binary inside of others.
 pub(crate) struct Term<'a>(pub(crate) Value<'a>);
 
-impl fmt::Display for Term<'_> {
+impl Display for Term<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Value::Text(_) | Value::Binary(_) => self.0.fmt(f),
@@ -52,7 +52,7 @@ fn list<T>(
 /// Bytes as a binary.
 struct Binary<'a>(&'a [u8]);
 
-impl fmt::Display for Binary<'_> {
+impl Display for Binary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("<<")?;
         match printable(self.0) {
@@ -66,7 +66,7 @@ impl fmt::Display for Binary<'_> {
 /// Bytes as a list of characters: in quotes, or as numbers where they cannot be.
 pub(crate) struct Quoted<'a>(pub(crate) &'a [u8]);
 
-impl fmt::Display for Quoted<'_> {
+impl Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match printable(self.0) {
             Some(text) => quote(text, f),
