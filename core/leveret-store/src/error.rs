@@ -112,7 +112,7 @@ pub enum AppendError {
 
 impl AppendError {
     /// A failure that ends the log.
-    pub(crate) fn failed(why: impl ToString) -> Self {
+    pub(crate) fn failed(why: &impl ToString) -> Self {
         Self::Failed(why.to_string().into())
     }
 }
@@ -158,7 +158,7 @@ pub enum MetaError {
 
 impl MetaError {
     /// A failure that ends the definitions.
-    pub(crate) fn failed(why: impl ToString) -> Self {
+    pub(crate) fn failed(why: &impl ToString) -> Self {
         Self::Failed(why.to_string().into())
     }
 }

@@ -101,12 +101,6 @@ impl Records {
         self.seal();
         (self.bytes, self.count, self.check.finalize())
     }
-
-    #[cfg(test)]
-    pub(crate) fn sealed(mut self) -> Vec<u8> {
-        self.seal();
-        self.bytes.split_off(FRAME_HEADER)
-    }
 }
 
 /// Sizes beyond 32 bits are refused by the append that gets them; until then, saturate.
@@ -119,7 +113,6 @@ fn low32(size: usize) -> u32 {
 pub(crate) struct RecordView<'a> {
     pub(crate) kind: u8,
     pub(crate) crc: u32,
-    pub(crate) flags: u8,
     count: usize,
     payload: &'a [u8],
 }
@@ -133,15 +126,21 @@ pub(crate) struct Damaged {
 impl<'a> RecordView<'a> {
     /// The record at the beginning of `bytes`.
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, Damaged> {
-        let lost = Damaged { len: bytes.len() };
-        let len = u32_at(bytes, 4).ok_or(lost)? as usize + RECORD_HEADER;
-        let whole = bytes.get(..len).ok_or(lost)?;
-        let crc = u32_at(whole, 0).ok_or(lost)?;
-        if crc32fast::hash(&whole[4..]) != crc {
-            return Err(Damaged { len });
+        let record = Self::trust(bytes).ok_or(Damaged { len: bytes.len() })?;
+        let len = record.len();
+        if crc32fast::hash(&bytes[4..len]) == record.crc {
+            Ok(record)
+        } else {
+            Err(Damaged { len })
         }
-        let count = u32_at(whole, 12).ok_or(lost)? as usize;
-        Ok(Self { kind: whole[8], crc, flags: whole[9], count, payload: &whole[RECORD_HEADER..] })
+    }
+
+    /// As [`RecordView::parse`] for bytes this process has just made: looks at no checksum.
+    pub(crate) fn trust(bytes: &'a [u8]) -> Option<Self> {
+        let whole = bytes.get(..u32_at(bytes, 4)? as usize + RECORD_HEADER)?;
+        let (header, payload) = whole.split_first_chunk::<RECORD_HEADER>()?;
+        let count = u32_at(header, 12)? as usize;
+        Some(Self { kind: header[8], crc: u32_at(header, 0)?, count, payload })
     }
 
     /// Bytes it takes, header included.
