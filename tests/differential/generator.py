@@ -51,14 +51,17 @@ HEADERS = [
     {"h": Field("B", 200)}, {"h": Field("D", (2, 314))}, {"h": Field("T", 1700000000)}, {"h": True},
     {"h": {"in": [1, "two", {"three": None}]}}, {"h": Field("x", b"\0\xff")}, {"h": Field("f", 1.5)},
     {"h": Field("u", 7)}, {"h": Field("i", 7)}, {"h": Field("s", -7)}, {"CC": ["~q2"]},
-    {"CC": ["~q2", "~q3"], "BCC": ["~q1"]}, {"CC": "~q2"}, {"BCC": 3}, {"CC": ["~q1", 4]},
+    {"CC": ["~q2", "~q3"], "BCC": ["~q1"]},
 ]
+BAD_HEADERS = [{"CC": "~q2"}, {"BCC": 3}, {"CC": ["~q1", 4]}]
 PROPERTIES = [
     {}, {}, {"delivery_mode": 2}, {"delivery_mode": 1, "priority": 5}, {"content_type": "text/plain", "app_id": "t"},
     {"message_id": "m", "correlation_id": "c", "timestamp": 1700000000, "type": "t", "cluster_id": "z"},
-    {"expiration": "60000"}, {"expiration": "abc"}, {"expiration": "-1"}, {"expiration": "1.5"}, {"expiration": ""},
-    {"expiration": "315360000001"}, {"user_id": "guest"}, {"user_id": "bob"}, {"reply_to": "~q3"},
-    {"content_encoding": "gzip", "headers": {}},
+    {"expiration": "60000"}, {"reply_to": "~q3"}, {"content_encoding": "gzip", "headers": {}},
+]
+BAD_PROPERTIES = [
+    {"expiration": "abc"}, {"expiration": "-1"}, {"expiration": "1.5"}, {"expiration": ""},
+    {"expiration": "315360000001"}, {"user_id": "bob"}, {"user_id": "guest"},
 ]
 BODIES = [b"", b"m", b"message", b"x" * 11, b"y" * 3000, b"z" * 140000]
 
@@ -69,6 +72,8 @@ class Draw:
     def __init__(self, random):
         self.random = random
         self.one = random.choice
+        self.declared = {"queue": {"~q1", "~q2"}, "exchange": {"~x1", "~x2"}}
+        self.modes = {}
 
     def chance(self, percent):
         return self.random.randrange(100) < percent
@@ -76,7 +81,7 @@ class Draw:
     def flags(self, percent, *names):
         return {name: True for name in names if self.chance(percent)}
 
-    def program(self, length=24):
+    def program(self, length=30):
         """A few declarations, then whatever comes."""
         steps = [self._to_guest(step) for step in self._setting()]
         makers = [make for make, weight in WEIGHTS for _ in range(weight)]
@@ -91,7 +96,8 @@ class Draw:
     def _setting(self):
         steps = [Step("a", 1, "queue.declare", {"queue": "~q1", "arguments": self.queue_arguments("~q1", 0)}),
                  Step("a", 1, "queue.declare", {"queue": "~q2"}),
-                 Step("a", 1, "exchange.declare", {"exchange": "~x1", "type": self.one(TYPES)})]
+                 Step("a", 1, "exchange.declare", {"exchange": "~x1", "type": self.one(TYPES)}),
+                 Step("a", 1, "exchange.declare", {"exchange": "~x2", "type": self.one(TYPES)})]
         return steps + [self.bind() for _ in range(3)]
 
     # --- parts -------------------------------------------------------------------------------------
@@ -100,11 +106,16 @@ class Draw:
         """Connection and channel: the limited user seldom, because most is refused to it."""
         return self.one(CHANNELS[:3] * 5 + CHANNELS[3:])
 
+    def name(self, kind, others):
+        """Mostly one that the program has declared, else any at all."""
+        known = sorted(self.declared[kind])
+        return self.one(known) if known and self.chance(88) else self.one(others)
+
     def queue(self):
-        return self.one(QUEUES * 4 + ["<gen-1>", "<gen-1>", "", "~nosuch"])
+        return self.name("queue", QUEUES + ["", "~nosuch"])
 
     def exchange(self):
-        return self.one(EXCHANGES * 4 + SYSTEM_EXCHANGES + ["", "~nosuch"])
+        return self.name("exchange", EXCHANGES + SYSTEM_EXCHANGES * 2 + ["", "~nosuch"])
 
     def step(self, method, **args):
         conn, chan = self.place()
@@ -128,11 +139,15 @@ class Draw:
         args = {"queue": name, **self.flags(15, "durable", "exclusive", "auto_delete"),
                 **self.flags(10, "passive", "nowait"), "arguments": self.queue_arguments(name)}
         if name == "":
-            args.update(exclusive=True, nowait=False)
+            args.update(exclusive=True, nowait=False, passive=False)
+            self.declared["queue"].add("<gen-1>")
+        elif name in QUEUES:
+            self.declared["queue"].add(name)
         return self.step("queue.declare", **args)
 
     def declare_exchange(self):
-        name = self.one(EXCHANGES * 3 + SYSTEM_EXCHANGES + ["", "amq.own"])
+        name = self.one(EXCHANGES * 4 + SYSTEM_EXCHANGES[:1] + ["", "amq.own"])
+        self.declared["exchange"] |= {name} & set(EXCHANGES)
         return self.step("exchange.declare", exchange=name, type=self.one(TYPES),
                          **self.flags(15, "durable", "auto_delete", "internal"), **self.flags(10, "passive", "nowait"),
                          arguments=self.one(EXCHANGE_ARGS) if self.chance(30) else {})
@@ -146,19 +161,22 @@ class Draw:
         return self.step(self.one(["exchange.bind"] * 3 + ["exchange.unbind"]), destination=self.exchange(),
                          source=self.exchange(), **self.binding(""))
 
+    def properties(self):
+        properties = dict(self.one(BAD_PROPERTIES if self.chance(6) else PROPERTIES))
+        if self.chance(50):
+            properties["headers"] = self.one(BAD_HEADERS if self.chance(6) else HEADERS)
+        return properties
+
     def publish(self):
         conn, chan = self.place()
-        properties = dict(self.one(PROPERTIES))
-        if self.chance(50):
-            properties["headers"] = self.one(HEADERS)
-        exchange = self.one(EXCHANGES * 2 + SYSTEM_EXCHANGES + [""] * 6 + ["~nosuch"])
-        key = self.one(KEYS) if exchange else self.one(QUEUES + ["<gen-1>", "~nosuch"])
+        exchange = "" if self.chance(30) else self.exchange()
+        key = self.one(KEYS) if exchange else self.queue()
         body = self.one(BODIES[:-1] * 4 + BODIES[-1:])
-        return publish(exchange, key, body, properties, conn, chan, **self.flags(30, "mandatory"))
+        return publish(exchange, key, body, self.properties(), conn, chan, **self.flags(30, "mandatory"))
 
     def publish_to_queue(self):
         conn, chan = self.place()
-        return publish("", self.one(QUEUES[:2]), self.one(BODIES[:4]), dict(self.one(PROPERTIES[:6])), conn, chan)
+        return publish("", self.one(QUEUES[:2]), self.one(BODIES[:4]), dict(self.one(PROPERTIES)), conn, chan)
 
     def burst(self):
         conn, chan = self.place()
@@ -170,7 +188,7 @@ class Draw:
 
     def consume(self):
         conn, chan = self.place()
-        args = {"queue": CONSUMES[conn, chan], "consumer_tag": self.one(["", "t1", "t2", "t3"]),
+        args = {"queue": CONSUMES[conn, chan], "consumer_tag": self.one(["", "t1", "t2", "t3", "t4", "t5"]),
                 **self.flags(40, "no_ack"), **self.flags(10, "exclusive", "no_local", "nowait")}
         if self.chance(15):
             args["arguments"] = self.one([{"x-priority": 5}, {"x-priority": -1}, {"x-priority": "high"}])
@@ -179,12 +197,12 @@ class Draw:
         return Step(conn, chan, "basic.consume", args)
 
     def cancel(self):
-        return self.step("basic.cancel", consumer_tag=self.one(["t1", "t2", "t3", "<ctag-1>"]),
+        return self.step("basic.cancel", consumer_tag=self.one(["t1", "t2", "t3", "t4", "<ctag-1>"]),
                          **self.flags(10, "nowait"))
 
     def settle(self):
         method = self.one(["basic.ack", "basic.ack", "basic.nack", "basic.reject"])
-        args = {"delivery_tag": self.one(["oldest", "newest", "middle"] * 4 + [0, 42])}
+        args = {"delivery_tag": self.one(["oldest", "newest", "middle"] * 8 + [0, 42])}
         if method != "basic.reject":
             args.update(self.flags(30, "multiple"))
         if method != "basic.ack":
@@ -199,8 +217,13 @@ class Draw:
                          **self.flags(20, "global"))
 
     def mode(self):
-        return self.step(self.one(["confirm.select", "confirm.select", "tx.select", "tx.commit", "tx.commit",
-                                   "tx.rollback"]))
+        place = self.place()
+        if self.modes.get(place) == "tx" and self.chance(85):
+            method = self.one(["tx.commit", "tx.commit", "tx.rollback"])
+        else:
+            method = self.one(["confirm.select"] * 4 + ["tx.select"] * 2 + ["tx.commit"])
+            self.modes.setdefault(place, method.split(".")[0])
+        return Step(*place, method)
 
     def remove(self):
         method = self.one(["queue.purge", "queue.delete", "exchange.delete"])
@@ -230,9 +253,9 @@ class Draw:
 
 
 WEIGHTS = [
-    (Draw.declare_queue, 8), (Draw.declare_exchange, 6), (Draw.bind, 9), (Draw.bind_exchange, 4), (Draw.publish, 18),
-    (Draw.publish_to_queue, 12), (Draw.burst, 4), (Draw.get, 9), (Draw.consume, 10), (Draw.cancel, 3),
-    (Draw.settle, 14), (Draw.recover, 2), (Draw.qos, 4), (Draw.mode, 5), (Draw.remove, 6), (Draw.leave, 3),
+    (Draw.declare_queue, 8), (Draw.declare_exchange, 5), (Draw.bind, 8), (Draw.bind_exchange, 4), (Draw.publish, 24),
+    (Draw.publish_to_queue, 14), (Draw.burst, 5), (Draw.get, 9), (Draw.consume, 10), (Draw.cancel, 3),
+    (Draw.settle, 18), (Draw.recover, 2), (Draw.qos, 5), (Draw.mode, 10), (Draw.remove, 6), (Draw.leave, 3),
     (Draw.oddity, 2),
 ]
 
@@ -241,6 +264,6 @@ def _epilogue():
     """Every queue read to its end by those who may, after the channels gave back what they held."""
     for conn, chan in CHANNELS:
         yield Step(conn, chan, "channel.close", {"reply_code": 200})
-    for queue in QUEUES + ["<gen-1>", "<gen-2>"]:
+    for queue in QUEUES + ["<gen-1>"]:
         for conn in ("a", "b"):
             yield Step(conn, 3, "drain", {"queue": queue})

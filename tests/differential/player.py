@@ -232,6 +232,10 @@ class Player:
         if channel:
             _remember(channel, step.method, args)
         link.connection.send(step.chan, step.method, **args)
+        if step.method == "tx.commit" and channel:     # nothing may be sent while a commit is pending
+            event = link.until(step.chan, "tx.commit-ok")
+            if event.method == "tx.commit-ok":
+                link.log[step.chan].append(event)
 
     def _expect_queue(self, name):
         if name:

@@ -82,7 +82,7 @@ def parse(arguments):
     parser.add_argument("--programs", type=int, default=50, help="how many programs (default 50)")
     parser.add_argument("--seed", type=int, default=None, help="draw the same programs again")
     parser.add_argument("--only", type=int, default=None, help="only the program with this number")
-    parser.add_argument("--length", type=int, default=24, help="steps of a program (default 24)")
+    parser.add_argument("--length", type=int, default=30, help="steps of a program (default 30)")
     parser.add_argument("--rabbitmq-twice", action="store_true", help="compare RabbitMQ with itself: no difference")
     parser.add_argument("--rabbitmq-port", type=int, help="a RabbitMQ that runs already")
     parser.add_argument("--leveret-port", type=int, help="a broker to compare with it that runs already")
@@ -96,9 +96,9 @@ def main(arguments):
     options = parse(arguments)
     print(f"differential: seed {options.seed}, {options.programs} programs", flush=True)
     expected.enabled = not options.rabbitmq_twice
-    with broker.rabbitmq(options.rabbitmq_port) as theirs:
-        with broker.leveret(theirs.port if options.rabbitmq_twice else options.leveret_port) as ours:
-            passed, failed = programs(options, theirs.port, ours.port)
+    start_ours = broker.rabbitmq if options.rabbitmq_twice else broker.leveret
+    with broker.rabbitmq(options.rabbitmq_port) as theirs, start_ours(options.leveret_port) as ours:
+        passed, failed = programs(options, theirs.port, ours.port)
     print(f"{passed} passed, {failed} failed, 0 skipped")
     return 1 if failed else 0
 

@@ -125,6 +125,8 @@ def field(value):
         return value
     if isinstance(value, bool):
         return Field("t", value)
+    if isinstance(value, int) and not -2**31 <= value < 2**31:
+        return Field("l", value)
     kinds = {int: "I", str: "S", bytes: "S", dict: "F", list: "A", float: "d", type(None): "V"}
     return Field(kinds[type(value)], value)
 
