@@ -55,19 +55,19 @@ pub(crate) struct Frame<'b> {
 
 /// Why no frame could be taken from the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unframed {
+pub(crate) enum Unframed<'b> {
     /// The frame at the front is this many bytes long, or at least so many.
     Incomplete(usize),
     /// Its payload is larger than allowed.
     TooLarge(FrameHeader),
     /// It does not end with 0xCE but with `end`.
-    BadEnd { kind: u8, channel: u16, end: u8 },
+    BadEnd { kind: u8, payload: &'b [u8], end: u8 },
 }
 
 impl<'b> Frame<'b> {
     /// The frame at the front of `input`, which is not consumed.
     #[inline]
-    pub(crate) fn read(input: &'b [u8], max_payload: usize) -> Result<Self, Unframed> {
+    pub(crate) fn read(input: &'b [u8], max_payload: usize) -> Result<Self, Unframed<'b>> {
         let Some(header) = FrameHeader::read(input) else {
             return Err(Unframed::Incomplete(HEADER_BYTES + 1));
         };
@@ -81,7 +81,7 @@ impl<'b> Frame<'b> {
         let FrameHeader { kind, channel, .. } = header;
         match end {
             [FRAME_END] => Ok(Self { kind, channel, payload }),
-            _ => Err(Unframed::BadEnd { kind, channel, end: end.first().copied().unwrap_or(0) }),
+            _ => Err(Unframed::BadEnd { kind, payload, end: end.first().copied().unwrap_or(0) }),
         }
     }
 
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn a_wrong_end_marker_is_named() {
         let input = [8, 0, 0, 0, 0, 0, 0, 7];
-        let bad = Unframed::BadEnd { kind: 8, channel: 0, end: 7 };
+        let bad = Unframed::BadEnd { kind: 8, payload: &[], end: 7 };
         assert_eq!(Frame::read(&input, 8), Err(bad));
     }
 }

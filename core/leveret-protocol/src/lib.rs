@@ -15,14 +15,27 @@
 
 pub mod content;
 pub mod encode;
+pub mod properties;
+pub mod sasl;
+pub mod table;
 
+mod assembly;
+mod channel;
+mod client;
 mod connection;
 mod cursor;
 mod event;
+mod fast;
 mod frame;
+mod handshake;
+mod heartbeat;
 mod limits;
+mod method;
+mod octets;
 mod reply_code;
+mod running;
 
+pub use client::{Client, ClientOptions, ServerMessage};
 pub use connection::Connection;
 pub use content::{OwnedPublish, Publish, Run};
 pub use event::{Event, PeerProtocol};

@@ -22,6 +22,9 @@ pub(crate) const SILENT_CLOSE_MS: u64 = 3_000;
 /// Longest wait for close-ok, or for the peer's end of stream after it.
 pub(crate) const CLOSING_TIMEOUT_SECS: u64 = 30;
 
+/// Largest frame payload where no limit was negotiated.
+pub(crate) const NO_LIMIT_FRAME_BYTES: usize = 16 * 1024 * 1024;
+
 /// What a server offers. Shared by all its connections.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {

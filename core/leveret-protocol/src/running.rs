@@ -1,0 +1,283 @@
+//! Frames on the channels of an open connection, and the ends of connections.
+
+use crate::assembly::{Assembled, Assembly, Progress};
+use crate::channel::{Channel, ChannelState};
+use crate::connection::{Connection, Step};
+use crate::encode;
+use crate::event::Event;
+use crate::fast::{self, Look};
+use crate::frame::{BODY, Frame, HEADER, HEARTBEAT, METHOD};
+use crate::handshake::undecodable;
+use crate::limits::SILENT_CLOSE_MS;
+use crate::method::{
+    BASIC_ACK, BASIC_CANCEL_OK, BASIC_NACK, BASIC_PUBLISH, BASIC_REJECT, CHANNEL_CLOSE,
+    CHANNEL_CLOSE_OK, CHANNEL_OPEN, CONNECTION_CLOSE, CONNECTION_CLOSE_OK, Method, MethodId,
+};
+use crate::reply_code::{Reply, ReplyCode};
+
+/// Class and method of basic.publish, ack, reject and nack as the first four bytes of a payload.
+const PUBLISH: [u8; 4] = [0, 60, 0, 40];
+const ACK: [u8; 4] = [0, 60, 0, 80];
+const REJECT: [u8; 4] = [0, 60, 0, 90];
+const NACK: [u8; 4] = [0, 60, 0, 120];
+
+impl Connection {
+    /// One frame, or one whole message, of an open connection.
+    #[inline]
+    pub(crate) fn step_running<'b>(&mut self, input: &mut &'b [u8]) -> Step<'b> {
+        let whole = *input;
+        let frame = match Frame::read(whole, self.max_payload) {
+            Ok(frame) => frame,
+            Err(why) => return self.unframed(why),
+        };
+        if let Some(step) = self.hot_method(input, frame) {
+            return step;
+        }
+        *input = whole.get(frame.total()..).unwrap_or_default();
+        let step = match frame.channel {
+            0 => self.channel_zero(frame),
+            _ => self.channel_frame(frame),
+        };
+        if matches!(step, Step::Stall) {
+            *input = whole;
+        }
+        step
+    }
+
+    /// The four methods that come by the million, where nothing is unusual.
+    #[inline]
+    fn hot_method<'b>(&mut self, input: &mut &'b [u8], frame: Frame<'b>) -> Option<Step<'b>> {
+        let id = *frame.payload.first_chunk::<4>()?;
+        if frame.kind != METHOD || !matches!(id, PUBLISH | ACK | REJECT | NACK) {
+            return None;
+        }
+        if !self.channels.is_idle(frame.channel) {
+            return None;
+        }
+        if id == PUBLISH {
+            return self.publish(input, frame);
+        }
+        let &[_, _, _, _, t7, t6, t5, t4, t3, t2, t1, t0, bits] = frame.payload else {
+            return None;
+        };
+        *input = input.get(frame.total()..)?;
+        let delivery_tag = u64::from_be_bytes([t7, t6, t5, t4, t3, t2, t1, t0]);
+        let id = (60, u16::from(id[3]));
+        settlement(id, frame.channel, delivery_tag, bits).map(Step::Event)
+    }
+
+    #[inline]
+    fn publish<'b>(&mut self, input: &mut &'b [u8], frame: Frame<'b>) -> Option<Step<'b>> {
+        match fast::look(input, frame, self.max_payload, self.options.max_message_bytes) {
+            Look::Whole(publish, length) => {
+                *input = input.get(length..)?;
+                Some(Step::Event(Event::Publish(publish)))
+            }
+            Look::NeedMore(needed) => Some(Step::NeedMore(needed)),
+            Look::NotWhole => None,
+        }
+    }
+
+    /// A frame on a channel other than 0.
+    fn channel_frame<'b>(&mut self, frame: Frame<'b>) -> Step<'b> {
+        match (frame.kind, frame.payload.len()) {
+            (METHOD, 4..) => match Method::split(frame.payload) {
+                Ok(method) => self.channel_method(frame.channel, method),
+                Err(unknown) => self.cut_off(unknown),
+            },
+            (HEADER, 12..) | (BODY, _) => self.channel_content(frame),
+            (HEARTBEAT, 0) => self.unexpected_frame(frame),
+            _ => self.unknown_frame(frame),
+        }
+    }
+
+    fn channel_content(&mut self, frame: Frame<'_>) -> Step<'static> {
+        let max_message_bytes = self.options.max_message_bytes;
+        let found = match self.channels.get_mut(frame.channel) {
+            None => return self.no_channel_for_content(),
+            Some(Channel { state: ChannelState::Releasing, .. }) => return Step::Stall,
+            Some(found) => found,
+        };
+        let progress = match &mut found.assembly {
+            None => Err(method_expected()),
+            Some(assembly) if frame.kind == HEADER => {
+                assembly.header(frame.payload, max_message_bytes)
+            }
+            Some(assembly) => assembly.body(frame.payload, max_message_bytes),
+        };
+        if matches!(progress, Ok(Some(_))) {
+            found.assembly = None;
+        }
+        self.assembled(frame.channel, progress)
+    }
+
+    fn assembled(&mut self, channel: u16, progress: Progress) -> Step<'static> {
+        match progress {
+            Ok(None | Some(Assembled::Dropped)) => Step::Again,
+            Ok(Some(Assembled::Publish(mut publish))) => {
+                publish.channel = channel;
+                Step::Event(Event::OwnedPublish(publish))
+            }
+            Ok(Some(Assembled::RefuseChannel(reply))) => {
+                self.close_channel(channel, &reply);
+                Step::Event(Event::ChannelFailed(channel, reply))
+            }
+            Ok(Some(Assembled::RefuseConnection(reply))) | Err(reply) => self.fail(reply),
+        }
+    }
+
+    fn no_channel_for_content(&mut self) -> Step<'static> {
+        let reply = self.too_many_channels().unwrap_or_else(method_expected);
+        self.fail(reply)
+    }
+
+    /// 530 if one more channel would be too many.
+    fn too_many_channels(&self) -> Option<Reply> {
+        let (open, max) = (self.channels.len(), self.channel_max);
+        let text = format!(
+            "number of channels opened ({open}) has reached the negotiated channel_max ({max})"
+        );
+        let full = max != 0 && open >= usize::from(max);
+        full.then(|| Reply::new(ReplyCode::NotAllowed, (0, 0), text))
+    }
+
+    fn channel_method<'b>(&mut self, channel: u16, method: Method<'b>) -> Step<'b> {
+        let state = match self.channels.get_mut(channel) {
+            None => return self.method_without_channel(channel, &method),
+            Some(Channel { state: ChannelState::Releasing, .. }) => return Step::Stall,
+            Some(Channel { assembly: Some(assembly), .. }) => {
+                let reply = assembly.unexpected();
+                return self.fail(reply);
+            }
+            Some(found) => found.state,
+        };
+        if let Err(why) = method.check() {
+            return self.fail(undecodable(&method, why));
+        }
+        match (method.spec.id, state) {
+            (BASIC_PUBLISH, state) => self.begin_content(channel, &method, state),
+            (CHANNEL_OPEN, _) => {
+                let text = "second 'channel.open' seen";
+                self.fail(Reply::new(ReplyCode::ChannelError, CHANNEL_OPEN, text))
+            }
+            (id, ChannelState::Closing) => self.closing_method(channel, id),
+            (id, _) => self.open_method(channel, id, &method),
+        }
+    }
+
+    /// Only channel.open may come on a number that is not in use.
+    fn method_without_channel<'b>(&mut self, channel: u16, method: &Method<'b>) -> Step<'b> {
+        if let Some(reply) = self.too_many_channels() {
+            return self.fail(reply);
+        }
+        if let Err(why) = method.check() {
+            return self.fail(undecodable(method, why));
+        }
+        if method.spec.id != CHANNEL_OPEN {
+            let text = "expected 'channel.open'";
+            return self.fail(Reply::new(ReplyCode::ChannelError, method.spec.id, text));
+        }
+        self.channels.open(channel);
+        Step::Event(Event::ChannelOpen(channel))
+    }
+
+    fn begin_content(
+        &mut self,
+        channel: u16,
+        publish: &Method<'_>,
+        state: ChannelState,
+    ) -> Step<'static> {
+        if let Some(found) = self.channels.get_mut(channel) {
+            let closing = state == ChannelState::Closing;
+            found.assembly = Some(Box::new(Assembly::begin(publish, closing)));
+        }
+        Step::Again
+    }
+
+    /// A channel that we closed ignores everything but the end of closing.
+    fn closing_method(&mut self, channel: u16, id: MethodId) -> Step<'static> {
+        match id {
+            CHANNEL_CLOSE => {
+                encode::write_method(&mut self.output, channel, CHANNEL_CLOSE_OK, |_| ());
+                Step::Again
+            }
+            CHANNEL_CLOSE_OK => {
+                self.channels.remove(channel);
+                Step::Event(Event::ChannelCloseOk(channel))
+            }
+            _ => Step::Again,
+        }
+    }
+
+    /// A method other than basic.publish on an open channel.
+    fn open_method<'b>(&mut self, channel: u16, id: MethodId, method: &Method<'b>) -> Step<'b> {
+        match id {
+            CHANNEL_CLOSE => {
+                if let Some(found) = self.channels.get_mut(channel) {
+                    found.state = ChannelState::Releasing;
+                }
+                Step::Event(Event::ChannelClose(channel))
+            }
+            // The client's answer to a basic.cancel of ours: nobody waits for it.
+            BASIC_CANCEL_OK => Step::Again,
+            CHANNEL_CLOSE_OK => self.unimplemented(id),
+            _ if !method.spec.from_client => self.unimplemented(id),
+            _ => match method.decode() {
+                Ok((decoded, arguments)) => {
+                    Step::Event(Event::Method { channel, method: decoded, arguments })
+                }
+                Err(why) => self.fail(undecodable(method, why)),
+            },
+        }
+    }
+
+    /// 503: a method that only a server sends, or that belongs to channel 0.
+    fn unimplemented(&mut self, id: MethodId) -> Step<'static> {
+        self.fail(Reply::new(ReplyCode::CommandInvalid, id, "unimplemented method"))
+    }
+
+    /// After connection.close was sent only its end counts.
+    pub(crate) fn step_closing(&mut self, input: &mut &[u8]) -> Step<'static> {
+        let frame = match Frame::read(input, self.max_payload) {
+            Ok(frame) => frame,
+            Err(why @ crate::frame::Unframed::Incomplete(_)) => return self.unframed(why),
+            Err(_) => {
+                self.finish(true, SILENT_CLOSE_MS);
+                return Step::Again;
+            }
+        };
+        *input = input.get(frame.total()..).unwrap_or_default();
+        let id = match frame.payload {
+            &[c1, c0, m1, m0, ..] if frame.kind == METHOD && frame.channel == 0 => {
+                (u16::from_be_bytes([c1, c0]), u16::from_be_bytes([m1, m0]))
+            }
+            _ => return Step::Again,
+        };
+        match id {
+            CONNECTION_CLOSE => {
+                encode::write_method(&mut self.output, 0, CONNECTION_CLOSE_OK, |_| ());
+            }
+            CONNECTION_CLOSE_OK => self.finish(false, 0),
+            _ => {}
+        }
+        Step::Again
+    }
+}
+
+/// basic.ack, nack or reject from its fields.
+#[inline]
+fn settlement(id: MethodId, channel: u16, delivery_tag: u64, bits: u8) -> Option<Event<'static>> {
+    let (first, second) = (bits & 1 != 0, bits & 2 != 0);
+    match id {
+        BASIC_ACK => Some(Event::Ack { channel, delivery_tag, multiple: first }),
+        BASIC_NACK => Some(Event::Nack { channel, delivery_tag, multiple: first, requeue: second }),
+        BASIC_REJECT => Some(Event::Reject { channel, delivery_tag, requeue: first }),
+        _ => None,
+    }
+}
+
+/// 505: content without a method in front.
+fn method_expected() -> Reply {
+    let text = "expected method frame, got non method frame instead";
+    Reply::new(ReplyCode::UnexpectedFrame, (0, 0), text)
+}
