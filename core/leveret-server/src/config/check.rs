@@ -40,8 +40,8 @@ fn numbers(config: &Config) -> Result<(), Finding> {
     const MIB: u64 = 1 << 20;
     const GIB: u64 = 1 << 30;
     const HOUR_MS: u64 = 3_600_000;
-    let Config { amqp, limits, store, lua, .. } = config;
-    let ranges: [(&str, u64, RangeInclusive<u64>); 16] = [
+    let Config { amqp, limits, store, auth, lua, .. } = config;
+    let ranges: [(&str, u64, RangeInclusive<u64>); 18] = [
         ("amqp.backlog", amqp.backlog.into(), 1..=65_535),
         ("amqp.frame_max", amqp.frame_max.into(), 4 * KIB..=16 * MIB),
         ("amqp.channel_max", amqp.channel_max.into(), 1..=65_535),
@@ -53,9 +53,11 @@ fn numbers(config: &Config) -> Result<(), Finding> {
         ("limits.outbound_buffer_bytes", limits.outbound_buffer_bytes, 16 * KIB..=64 * MIB),
         ("limits.queue_moving_bytes", limits.queue_moving_bytes, 64 * KIB..=4 * GIB),
         ("limits.routing_cache_keys", limits.routing_cache_keys.into(), 0..=1 << 20),
-        ("store.segment_bytes", store.segment_bytes, MIB..=4 * GIB),
+        ("store.segment_bytes", store.segment_bytes, MIB..=512 * MIB),
+        ("store.reserve_bytes", store.reserve_bytes, 0..=GIB),
         ("store.flush_interval_ms", store.flush_interval_ms, 1..=60_000),
         ("store.flush_bytes", store.flush_bytes, 4 * KIB..=GIB),
+        ("auth.timeout_ms", auth.timeout_ms, 100..=HOUR_MS),
         ("lua.timeout_ms", lua.timeout_ms, 1..=60_000),
         ("lua.memory_bytes", lua.memory_bytes, MIB..=16 * GIB),
     ];

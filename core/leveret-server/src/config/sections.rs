@@ -107,6 +107,9 @@ pub struct Store {
     /// Size at which a segment file is closed and the next one begun.
     #[serde(deserialize_with = "byte_count")]
     pub segment_bytes: u64,
+    /// Space kept aside, so that the log can still say what is consumed when the disk is full.
+    #[serde(deserialize_with = "byte_count")]
+    pub reserve_bytes: u64,
     /// How long a record that nobody waits for may stay unwritten.
     pub flush_interval_ms: u64,
     /// How many bytes of such records may stay unwritten.
@@ -116,7 +119,12 @@ pub struct Store {
 
 impl Default for Store {
     fn default() -> Self {
-        Self { segment_bytes: 16 * MIB, flush_interval_ms: 100, flush_bytes: 4 * MIB }
+        Self {
+            segment_bytes: 64 * MIB,
+            reserve_bytes: 4 * MIB,
+            flush_interval_ms: 100,
+            flush_bytes: 4 * MIB,
+        }
     }
 }
 
@@ -126,13 +134,15 @@ impl Default for Store {
 pub struct Auth {
     /// Auth plugins in the order in which they are asked; the first that does not defer decides.
     pub chain: Vec<String>,
+    /// Time for an answer of the whole chain; none in time means no.
+    pub timeout_ms: u64,
     /// Whether guest/guest may come in, from this machine only.
     pub guest: bool,
 }
 
 impl Default for Auth {
     fn default() -> Self {
-        Self { chain: vec!["internal".to_owned()], guest: true }
+        Self { chain: vec!["internal".to_owned()], timeout_ms: 8_000, guest: true }
     }
 }
 
