@@ -54,13 +54,20 @@ impl ExchangeArguments {
         &self,
         vhost: &str,
         exchange: &str,
-        received: &[u8],
+        received: impl AsRef<[u8]>,
     ) -> Result<(), Error> {
         assert_arguments(
             || exchange_in(vhost, exchange),
             &[ALTERNATE_EXCHANGE],
             &Table::new(&self.raw),
-            &Table::new(received),
+            &Table::new(received.as_ref()),
         )
+    }
+}
+
+/// The bytes that the client sent.
+impl AsRef<[u8]> for ExchangeArguments {
+    fn as_ref(&self) -> &[u8] {
+        &self.raw
     }
 }

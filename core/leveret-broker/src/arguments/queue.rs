@@ -307,14 +307,21 @@ impl QueueArguments {
         &self,
         vhost: &str,
         queue: &str,
-        received: &[u8],
+        received: impl AsRef<[u8]>,
     ) -> Result<(), Error> {
         assert_arguments(
             || queue_in(vhost, queue),
             self.queue_type.arguments(),
             &Table::new(&self.raw),
-            &Table::new(received),
+            &Table::new(received.as_ref()),
         )
+    }
+}
+
+/// The bytes that the client sent.
+impl AsRef<[u8]> for QueueArguments {
+    fn as_ref(&self) -> &[u8] {
+        &self.raw
     }
 }
 
