@@ -2,8 +2,10 @@
 //! [`leveret_plugin::host`]. Knows neither broker nor protocol.
 
 mod clock;
+mod draft;
 mod embedded;
 mod error;
+mod library;
 mod lua;
 mod options;
 mod registry;
@@ -11,5 +13,6 @@ mod registry;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use embedded::embedded_scripts;
 pub use error::LoadError;
+pub use library::PendingCounts;
 pub use options::{Kind, LibraryOptions, Limits, ScriptOptions, ScriptSource};
 pub use registry::Registry;

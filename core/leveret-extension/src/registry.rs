@@ -4,11 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use leveret_plugin::abi;
 use leveret_plugin::host::{Auth, ExchangeType, Host, Level, Origin, Transform};
 
 use crate::error::LoadError;
+use crate::library::{self, Completions, PendingCounts, Plugin, Setting};
 use crate::lua::{LuaAuth, LuaExchangeType, LuaTransform, Pool, Script, ScriptSpec};
-use crate::options::{Kind, Limits, ScriptOptions, ScriptSource};
+use crate::options::{Kind, LibraryOptions, Limits, ScriptOptions, ScriptSource};
 
 /// All extensions of a broker.
 pub struct Registry {
@@ -19,6 +21,9 @@ pub struct Registry {
     auths: Vec<Arc<dyn Auth>>,
     pub(crate) failures: Vec<LoadError>,
     pool: Arc<Pool>,
+    /// What plugins see of the host, made for the first of them.
+    lent: Option<&'static abi::Host>,
+    completions: &'static Completions,
 }
 
 /// An extension that is ready to be registered.
@@ -58,15 +63,99 @@ impl Registry {
     /// An empty registry; `host` is what extensions may ask of the broker.
     pub fn new(host: Arc<dyn Host>, limits: Limits) -> Self {
         let pool = Arc::new(Pool::new(limits.auth_threads, limits.auth_queue));
+        let patience = Duration::from_secs(limits.pending_secs);
+        let completions = Completions::leak(patience, Arc::clone(&limits.clock));
         Self {
             host,
             limits,
+            lent: None,
+            completions,
             exchange_types: Vec::new(),
             transforms: Vec::new(),
             auths: Vec::new(),
             failures: Vec::new(),
             pool,
         }
+    }
+
+    /// Registers a plugin that is linked into the binary.
+    pub fn add_builtin(
+        &mut self,
+        descriptor: &'static abi::Descriptor,
+        replace: bool,
+    ) -> Result<(), LoadError> {
+        self.add_builtin_with(descriptor, "", replace)
+    }
+
+    /// As [`Self::add_builtin`], with a configuration (JSON text, or empty) for its items.
+    pub fn add_builtin_with(
+        &mut self,
+        descriptor: &'static abi::Descriptor,
+        config_json: &str,
+        replace: bool,
+    ) -> Result<(), LoadError> {
+        check_config(config_json, &Origin::BuiltIn)?;
+        let plugin = library::inspect_static(descriptor)?;
+        self.add_plugin(&plugin, config_json, replace)
+    }
+
+    /// Loads a shared object and registers what is in it. Its code runs in this process and is
+    /// trusted. A failure of one that is not required is logged and kept in [`Self::failures`].
+    pub fn load_library(&mut self, path: &Path, options: &LibraryOptions) -> Result<(), LoadError> {
+        match self.try_library(path, options) {
+            Err(error) if !options.required => {
+                let text = format!("goes on without a plugin: {error}");
+                self.host.log(Level::Warn, "extensions", &text);
+                self.failures.push(error);
+                Ok(())
+            }
+            loaded => loaded,
+        }
+    }
+
+    fn try_library(&mut self, path: &Path, options: &LibraryOptions) -> Result<(), LoadError> {
+        let real = library::check_file(path, options.sha256.as_deref())?;
+        let origin = Origin::Library(path.to_owned());
+        check_config(&options.config_json, &origin)?;
+        let plugin = library::open(path, &real, self.lend(), origin)?;
+        let (name, version, kit) = (&plugin.name, &plugin.version, &plugin.sdk_version);
+        let (path, compiler) = (path.display(), &plugin.compiler);
+        let text = format!("{path}: plugin {name} {version}, made with kit {kit}, {compiler}");
+        self.host.log(Level::Debug, "extensions", &text);
+        self.add_plugin(&plugin, &options.config_json, options.replace)
+    }
+
+    fn add_plugin(
+        &mut self,
+        plugin: &Plugin,
+        config_json: &str,
+        replace: bool,
+    ) -> Result<(), LoadError> {
+        let setting = Setting {
+            origin: plugin.origin.clone(),
+            config_json: config_json.into(),
+            host: self.lend(),
+            logger: Arc::clone(&self.host),
+            completions: self.completions,
+        };
+        let extensions = library::start(plugin, &setting)?;
+        self.register(extensions, replace)
+    }
+
+    fn lend(&mut self) -> &'static abi::Host {
+        let host = &self.host;
+        self.lent.get_or_insert_with(|| library::lend(Arc::clone(host)))
+    }
+
+    /// How the questions to auth plugins fare.
+    pub fn pending_counts(&self) -> PendingCounts {
+        self.completions.counts()
+    }
+
+    /// Gives up questions that auth plugins have not answered in time, so that they are refused.
+    /// To be called every few seconds.
+    pub fn expire_pending(&self) {
+        self.completions.expire();
     }
 
     /// Loads a script and registers it. The error text names script and line.
@@ -182,6 +271,19 @@ impl Registry {
     /// Why extensions that were not required are missing.
     pub fn failures(&self) -> &[LoadError] {
         &self.failures
+    }
+}
+
+/// A configuration must be JSON, if there is one.
+fn check_config(config_json: &str, origin: &Origin) -> Result<(), LoadError> {
+    if config_json.is_empty() {
+        return Ok(());
+    }
+    match serde_json::from_str::<serde::de::IgnoredAny>(config_json) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            Err(LoadError::Config { origin: origin.clone(), reason: error.to_string() })
+        }
     }
 }
 

@@ -119,10 +119,13 @@ impl Context {
     }
 
     /// Refuses `what` in a pure script.
+    #[inline]
     pub(crate) fn forbid_if_pure(&self, what: &str) -> Result<(), String> {
-        if !self.pure.get() {
-            return Ok(());
-        }
+        if self.pure.get() { self.forbid(what) } else { Ok(()) }
+    }
+
+    #[cold]
+    pub(crate) fn forbid(&self, what: &str) -> Result<(), String> {
         self.impure.set(true);
         Err(format!("{what} may not be used: the script declares pure = true"))
     }

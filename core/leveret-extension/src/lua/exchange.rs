@@ -145,11 +145,13 @@ impl Vm {
         declared: &Arc<Declared>,
         position: &Position,
     ) -> Result<c_int, Failure> {
-        self.follow(declared, position).inspect_err(|failure| {
-            if !matches!(failure.kind, FailureKind::Timeout | FailureKind::Suspended) {
-                let text = format!("exchange is faulted, its bindings cannot be replayed: {failure}");
-                position.fail(Failure::error(text));
+        self.follow(declared, position).map_err(|mut failure| {
+            if failure.kind == FailureKind::Timeout {
+                return failure; // the next may be quicker, and too many suspend the script
             }
+            failure.text = format!("exchange is faulted, its bindings cannot be replayed: {failure}");
+            position.fail(failure.clone());
+            failure
         })
     }
 

@@ -24,7 +24,10 @@ pub(crate) fn index(stack: &Stack) -> Result<c_int, String> {
     let name = field_name(stack, MESSAGE, "message")?;
     match name {
         b"routing_key" | b"exchange" | b"vhost" => {}
-        _ => context.forbid_if_pure(&format!("msg.{}", String::from_utf8_lossy(name)))?,
+        _ if context.pure.get() => {
+            context.forbid(&format!("msg.{}", String::from_utf8_lossy(name)))?;
+        }
+        _ => {}
     }
     match name {
         b"headers" => stack.push_kept(context.kept().headers),

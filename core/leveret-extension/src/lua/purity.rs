@@ -36,7 +36,5 @@ fn forbidden() -> [Forbidden; 6] {
 }
 
 fn refuse(stack: &Stack, what: &str) -> Result<c_int, String> {
-    let context = Context::of(stack);
-    context.pure.set(true);
-    context.forbid_if_pure(what).map(|()| 0)
+    Context::of(stack).forbid(what).map(|()| 0)
 }

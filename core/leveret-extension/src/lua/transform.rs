@@ -1,6 +1,5 @@
 //! Transforms in Lua.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use leveret_plugin::host::{Failure, Match, OnError, Origin, Stage, Transform, Verdict};
@@ -9,6 +8,7 @@ use leveret_plugin::message::MessageMut;
 use super::script::Script;
 use super::verdict;
 use super::vm::Vm;
+use crate::draft::with_draft;
 
 /// A transform that is a script.
 pub(crate) struct LuaTransform {
@@ -41,32 +41,8 @@ impl Transform for LuaTransform {
     }
 
     fn apply(&self, stage: Stage, message: &mut MessageMut<'_>) -> Result<Verdict, Failure> {
-        self.script.run(|vm| {
-            // A script that fails half way leaves the message as it was.
-            let view = message.view();
-            let mut changed = MessageMut::new(view);
-            let verdict = transform(vm, stage, &mut changed)?;
-            let MessageMut { routing_key, properties, body, .. } = changed;
-            let (key, properties, body) = (owned(routing_key), owned(properties), owned(body));
-            replace(&mut message.routing_key, key);
-            replace(&mut message.properties, properties);
-            replace(&mut message.body, body);
-            Ok(verdict)
-        })
-    }
-}
-
-/// What was replaced, without its tie to the original.
-fn owned<T: ToOwned + ?Sized>(text: Cow<'_, T>) -> Option<T::Owned> {
-    match text {
-        Cow::Owned(new) => Some(new),
-        Cow::Borrowed(_) => None,
-    }
-}
-
-fn replace<T: ToOwned + ?Sized>(place: &mut Cow<'_, T>, new: Option<T::Owned>) {
-    if let Some(new) = new {
-        *place = Cow::Owned(new);
+        let script = &self.script;
+        script.run(|vm| with_draft(message, |draft| transform(vm, stage, draft)))
     }
 }
 

@@ -4,6 +4,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::ffi::{c_int, c_void};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,25 @@ pub(crate) struct Functions {
 /// What runs within a protected call; its error is raised there.
 type Body<'a> = &'a mut dyn FnMut(&Stack) -> Result<(), String>;
 
+/// Hashes an id to itself.
+#[derive(Default)]
+pub(crate) struct ById(u64);
+
+impl Hasher for ById {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0 << 8 | u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        // The table takes the place from the low bits and a tag from the high ones.
+        self.0 = id.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+}
+
 /// A VM with a script in it. Dropped in the order of its fields.
 pub(crate) struct Vm {
     guard: Arc<Guard>,
@@ -48,7 +68,7 @@ pub(crate) struct Vm {
     pub(crate) functions: Functions,
     /// The configuration of the script.
     pub(crate) config: c_int,
-    pub(crate) exchanges: RefCell<HashMap<u64, ExchangeState>>,
+    pub(crate) exchanges: RefCell<HashMap<u64, ExchangeState, BuildHasherDefault<ById>>>,
     label: String,
     limit: Duration,
     memory_bytes: usize,
