@@ -25,7 +25,7 @@ use crate::{
     log::RecoveryReport,
     mailbox::{Receiver, Sender, mailbox},
     meta::{Change, Meta, MetaFuture, Watch},
-    record::Records,
+    record::{Records, kind},
     table::Table,
 };
 
@@ -228,6 +228,10 @@ impl Keeper {
 
 fn encode(accepted: &Accepted) -> Frame {
     let mut records = Records::new();
+    if accepted.changes.is_empty() {
+        // Said also for a change of nothing, so that no revision is given twice.
+        records.number(kind::REVISION, accepted.revision.0);
+    }
     for (key, value) in &accepted.changes {
         put(&mut records, key, accepted.revision, value.as_deref());
     }

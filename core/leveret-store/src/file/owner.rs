@@ -209,7 +209,6 @@ impl Owner {
         for waiting in group {
             self.refuse(waiting);
         }
-        self.publish_usage();
     }
 
     /// Refuses new messages while there is no space for them.
@@ -331,6 +330,7 @@ impl Owner {
             usage.moved_bytes += moved;
             usage.syncs += 1;
         }
+        self.publish_usage();
         self.reclaim.note_written(offset - start);
         let mut end = self.current.end() - (offset - start);
         for waiting in group {

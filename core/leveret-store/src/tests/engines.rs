@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
+use super::disks::TestDisk;
 use crate::{
     Epoch, FileOptions, FileStore, Log, MemoryStore, Meta, Opened, completion::tests::block_on,
 };
@@ -82,7 +83,9 @@ impl Engine for Files {
 
     fn reopen(&mut self) {
         self.store = None;
-        self.store = Some(FileStore::open(self.dir.path(), self.options.clone()).expect("opens"));
+        let disk = Arc::new(TestDisk::default());
+        self.store =
+            Some(FileStore::open_on(disk, self.dir.path(), self.options.clone()).expect("opens"));
     }
 }
 

@@ -155,8 +155,9 @@ impl<E: Engine> Run<E> {
         let opened = self.opened.take().expect("open");
         if clean {
             block_on(opened.writer.close()).expect("closes");
+        } else {
+            drop(opened.writer);
         }
-        drop(opened.recovered);
         self.engine.reopen();
         let opened = self.engine.open();
         assert_eq!(opened.recovered.clean, clean);
