@@ -16,10 +16,7 @@ use leveret_plugin::value::{Malformed, Value};
 use leveret_store::QueueId;
 
 use fields::{Fields, write};
-pub use key::{
-    ALL_BINDINGS, ALL_EXCHANGES, ALL_QUEUES, ALL_USERS, ALL_VHOSTS, bindings_of, exchanges_of,
-    queues_of,
-};
+pub use key::{ALL_BINDINGS, ALL_EXCHANGES, ALL_QUEUES, ALL_USERS, ALL_VHOSTS};
 
 /// One thing that outlives the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]

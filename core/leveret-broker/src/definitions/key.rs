@@ -21,21 +21,6 @@ pub const ALL_BINDINGS: &str = "binding/";
 /// nobody has two such bindings that differ in nothing else by accident.
 const PLAIN_ARGUMENTS_MAX_BYTES: usize = 1024;
 
-/// Prefix of the exchanges of one virtual host.
-pub fn exchanges_of(vhost: &str) -> String {
-    key(ALL_EXCHANGES, &[vhost]) + "/"
-}
-
-/// Prefix of the queues of one virtual host.
-pub fn queues_of(vhost: &str) -> String {
-    key(ALL_QUEUES, &[vhost]) + "/"
-}
-
-/// Prefix of the bindings of one virtual host.
-pub fn bindings_of(vhost: &str) -> String {
-    key(ALL_BINDINGS, &[vhost]) + "/"
-}
-
 pub(super) fn vhost(name: &str) -> String {
     key(ALL_VHOSTS, &[name])
 }

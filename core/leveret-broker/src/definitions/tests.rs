@@ -36,9 +36,17 @@ fn keys_are_readable_and_escaped() {
     assert_eq!(queue("v", "a/b%\0ü").key(), "queue/v/a%2fb%25%00ü");
     assert_eq!(binding("k.#", &[]).key(), "binding/%2f/x/queue/q/k.#/");
     assert_eq!(binding("", &[1, 0xab]).key(), "binding/%2f/x/queue/q//01ab");
-    assert!(queue("v", "q").key().starts_with(&queues_of("v")));
-    assert!(!queue("v2", "q").key().starts_with(&queues_of("v")));
-    assert!(!queue("v/2", "q").key().starts_with(&queues_of("v")));
+}
+
+#[test]
+fn no_name_is_the_beginning_of_another_ones_key() {
+    assert!(queue("v", "q").key().starts_with("queue/v/"));
+    assert!(!queue("v2", "q").key().starts_with("queue/v/"));
+    assert!(!queue("v/2", "q").key().starts_with("queue/v/"));
+    let all = [ALL_VHOSTS, ALL_USERS, ALL_EXCHANGES, ALL_QUEUES, ALL_BINDINGS];
+    let prefixes = |definition: &Definition| all.map(|all| definition.key().starts_with(all));
+    assert_eq!(prefixes(&queue("v", "q")), [false, false, false, true, false]);
+    assert_eq!(prefixes(&binding("k", &[])), [false, false, false, false, true]);
 }
 
 #[test]
