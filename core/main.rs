@@ -22,7 +22,7 @@ fn run(command: Command) -> Result<(), StartError> {
             print!("{text}");
             Ok(())
         }
-        Command::HashPassword => hash_password::run(leveret_internal::hash_password),
+        Command::HashPassword => hash_password::run(),
         Command::Serve(sources) => {
             let config = config::load(&sources)?;
             logging::init(&config.log)?;

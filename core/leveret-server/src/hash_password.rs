@@ -1,13 +1,12 @@
 //! `leveret hash-password`: a password in, the line for `password_hash` out.
 //!
-//! Does not know the hash: that is the business of the plugin that verifies it.
+//! The hash itself is the business of the plugin that verifies it.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use rustix::termios::{self, LocalModes, OptionalActions, Termios};
 
 use crate::exit::{ExitCode, StartError};
-use crate::users::Hasher;
 
 /// Ctrl-C, which arrives as a character while the terminal asks for a password.
 const INTERRUPT: char = '\u{3}';
@@ -15,15 +14,13 @@ const INTERRUPT: char = '\u{3}';
 /// Asks for a password, or reads it from stdin where that is no terminal, and prints its hash.
 ///
 /// # Errors
-/// When there is no password, the two differ, or it cannot be hashed.
-pub fn run(hash: Hasher) -> Result<(), StartError> {
+/// When there is no password, or the two differ.
+pub fn run() -> Result<(), StartError> {
     let password = if io::stdin().is_terminal() { ask_twice()? } else { read_line()? };
     if password.is_empty() {
         return Err(StartError::new(ExitCode::Data, "the password is empty"));
     }
-    let hashed = hash(password.as_bytes()).map_err(|why| {
-        StartError::new(ExitCode::OsError, format!("the password cannot be hashed: {why}"))
-    })?;
+    let hashed = leveret_internal::hash_password(password.as_bytes());
     writeln!(io::stdout(), "{hashed}").map_err(|error| io_error(&error))
 }
 

@@ -8,8 +8,8 @@ use leveret_plugin::host::{PermissionRecord, UserRecord};
 use crate::config::{Config, Permissions, User};
 use crate::exit::{ExitCode, StartError};
 
-/// Makes a password hash in PHC form; lives in the plugin that also verifies it.
-pub type Hasher = fn(&[u8]) -> Result<String, String>;
+/// Makes a password hash in PHC form.
+type Hasher = fn(&[u8]) -> String;
 
 /// The account of the tutorials. Its password is public, so that it needs no hashing, and so
 /// that it may come from this machine only.
@@ -18,8 +18,12 @@ const GUEST: &str = "guest";
 /// The records of all configured users, guest among them where it is allowed.
 ///
 /// # Errors
-/// When a password file cannot be read, is empty, or its password cannot be hashed.
-pub fn records(config: &Config, hash: Hasher) -> Result<Vec<UserRecord>, StartError> {
+/// When a password file cannot be read or is empty.
+pub fn records(config: &Config) -> Result<Vec<UserRecord>, StartError> {
+    records_with(config, leveret_internal::hash_password)
+}
+
+fn records_with(config: &Config, hash: Hasher) -> Result<Vec<UserRecord>, StartError> {
     let mut records = Vec::with_capacity(config.users.len() + 1);
     if config.auth.guest && config.users.iter().all(|user| user.name != GUEST) {
         records.push(guest(&config.vhosts));
@@ -46,13 +50,7 @@ fn guest(vhosts: &[String]) -> UserRecord {
 fn record(user: &User, hash: Hasher) -> Result<UserRecord, StartError> {
     let password_hash = match (&user.password_hash, &user.password_file) {
         (Some(password_hash), _) => password_hash.clone(),
-        (None, Some(file)) => {
-            let password = read_password(&user.name, file)?;
-            hash(password.as_bytes()).map_err(|why| {
-                let message = format!("password of user `{}` cannot be hashed: {why}", user.name);
-                StartError::new(ExitCode::OsError, message)
-            })?
-        }
+        (None, Some(file)) => hash(read_password(&user.name, file)?.as_bytes()),
         (None, None) => String::new(),
     };
     Ok(UserRecord {
@@ -92,8 +90,8 @@ fn read_password(user: &str, file: &Path) -> Result<String, StartError> {
 mod tests {
     use super::*;
 
-    fn reverse(password: &[u8]) -> Result<String, String> {
-        Ok(String::from_utf8_lossy(password).chars().rev().collect())
+    fn reverse(password: &[u8]) -> String {
+        String::from_utf8_lossy(password).chars().rev().collect()
     }
 
     fn user(name: &str) -> User {
@@ -108,14 +106,14 @@ mod tests {
     }
 
     fn names(config: &Config) -> Vec<String> {
-        let records = records(config, reverse).expect("records");
+        let records = records_with(config, reverse).expect("records");
         records.into_iter().map(|record| record.name).collect()
     }
 
     #[test]
     fn guest_is_there_from_loopback_unless_switched_off_or_configured() {
         let mut config = Config::default();
-        let guest = records(&config, reverse).expect("records").remove(0);
+        let guest = records_with(&config, reverse).expect("records").remove(0);
         assert!(guest.loopback_only);
         assert_eq!(guest.password_hash, "well-known:guest");
         assert_eq!(guest.permissions[0].vhost, "/");
@@ -135,7 +133,7 @@ mod tests {
             users: vec![User { password_file: Some(file), ..user("wt") }],
             ..Config::default()
         };
-        let records = records(&config, |p| Ok(format!("<{}>", p.len()))).expect("records");
+        let records = records_with(&config, |p| format!("<{}>", p.len())).expect("records");
         assert_eq!(records[1].password_hash, "<6>");
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
-use super::{Config, User};
+use super::{Config, Permissions, User};
 use crate::logging;
 
 /// One thing that is wrong.
@@ -170,6 +170,17 @@ fn permissions(key: &str, user: &User, vhosts: &[String]) -> Result<(), Finding>
                 ),
             ));
         }
+        patterns(&format!("{key}.permissions.{index}"), permissions)?;
+    }
+    Ok(())
+}
+
+fn patterns(key: &str, permissions: &Permissions) -> Result<(), Finding> {
+    let Permissions { configure, write, read, .. } = permissions;
+    for (field, pattern) in [("configure", configure), ("write", write), ("read", read)] {
+        leveret_internal::check_pattern(pattern).map_err(|why| {
+            Finding::new(format!("{key}.{field}"), format!("is no regular expression: {why}"))
+        })?;
     }
     Ok(())
 }

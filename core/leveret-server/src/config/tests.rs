@@ -275,6 +275,10 @@ fn a_value_that_makes_no_sense_says_why() {
         said(&format!("{user}[[users.permissions]]\nvhost = 'x'"))
             .starts_with("leveret.toml:5: users[1].permissions[1].vhost is \"x\", which is no")
     );
+    assert!(
+        said(&format!("{user}[[users.permissions]]\nread = '('"))
+            .starts_with("leveret.toml:5: users[1].permissions[1].read is no regular expression")
+    );
     assert!(said("[[plugins]]\npath = 'x'\nsha256 = 'y'").contains("64 hexadecimal digits"));
 }
 
