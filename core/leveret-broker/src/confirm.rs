@@ -53,7 +53,7 @@ impl Confirms {
     /// The publish was refused; the nack is written at once.
     pub(crate) fn refuse(&mut self, tag: u64, channel: u16, out: &mut Vec<u8>) {
         if self.mark(tag, State::Told) {
-            encode::nack(out, channel, tag, false, true);
+            encode::nack(out, channel, tag, false);
         }
     }
 

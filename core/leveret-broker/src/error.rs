@@ -68,6 +68,11 @@ impl Error {
         Self::new(ReplyCode::InternalError, text)
     }
 
+    /// A transform refused the message with a code of its own.
+    pub fn rejected(code: ReplyCode, text: impl Into<String>) -> Self {
+        Self::new(code, text)
+    }
+
     /// 320, which says why the broker closes a connection.
     pub fn forced(text: impl Into<String>) -> Self {
         Self { without_method: true, ..Self::new(ReplyCode::ConnectionForced, text) }

@@ -45,7 +45,16 @@ enum Phase {
 struct RecordState {
     phase: Phase,
     targets: SmallVec<[(QueueId, Seq); 1]>,
+    /// Delivered without acks before it was written: settled in the batch that writes it.
+    delivered: SmallVec<[(QueueId, Seq); 1]>,
     ticket: Option<Ticket>,
+}
+
+impl RecordState {
+    fn new(phase: Phase, ticket: Option<Ticket>) -> Mutex<Self> {
+        let (targets, delivered) = (SmallVec::new(), SmallVec::new());
+        Mutex::new(Self { phase, targets, delivered, ticket })
+    }
 }
 
 /// One persistent message in the durable queues it went to.
@@ -74,14 +83,12 @@ pub(crate) enum Settled {
 
 impl Record {
     pub(crate) fn new(ticket: Option<Ticket>) -> Arc<Self> {
-        let state = RecordState { phase: Phase::Gathering, targets: SmallVec::new(), ticket };
-        Arc::new(Self(Mutex::new(state)))
+        Arc::new(Self(RecordState::new(Phase::Gathering, ticket)))
     }
 
     /// A message that was read from the log.
     pub(crate) fn recovered() -> Arc<Self> {
-        let state = RecordState { phase: Phase::Written, targets: SmallVec::new(), ticket: None };
-        Arc::new(Self(Mutex::new(state)))
+        Arc::new(Self(RecordState::new(Phase::Written, None)))
     }
 
     /// The message stands in `queue` under `seq`. Called before anybody can take it from there.
@@ -96,8 +103,8 @@ impl Record {
             return Settled::Log;
         }
         if how == Settlement::Unacknowledged && state.ticket.is_some() {
-            // Written, then settled: the confirm is for what reached the disk.
-            return Settled::Log;
+            state.delivered.push((queue, seq));
+            return Settled::Done;
         }
         state.targets.retain(|target| *target != (queue, seq));
         if state.phase == Phase::Waiting && state.targets.is_empty() {
@@ -122,14 +129,15 @@ impl Record {
     }
 
     /// Puts it into `batch`, unless that is no longer needed. Returns who waits for it.
-    fn write(&self, batch: &mut Batch, message: &Message, expires_wall_ms: u64) -> Option<Ticket> {
+    fn write(&self, batch: &mut Batch, message: &Message, published_wall_ms: u64) -> Option<Ticket> {
         let mut state = self.0.lock();
         if state.phase != Phase::Waiting {
             return None;
         }
         state.phase = Phase::Written;
-        batch.enqueue(&state.targets, &[&expires_wall_ms.to_be_bytes(), message.bytes()]);
-        state.targets = SmallVec::new();
+        batch.enqueue(&state.targets, &[&published_wall_ms.to_be_bytes(), message.bytes()]);
+        state.delivered.iter().for_each(|(queue, seq)| batch.settle(*queue, *seq, *seq));
+        (state.targets, state.delivered) = (SmallVec::new(), SmallVec::new());
         state.ticket.take()
     }
 
@@ -142,7 +150,7 @@ impl Record {
 struct Enqueue {
     record: Arc<Record>,
     message: Message,
-    expires_wall_ms: u64,
+    published_wall_ms: u64,
 }
 
 /// What waits for the next batch.
@@ -161,12 +169,12 @@ impl Pending {
         self.enqueues.is_empty() && self.settles.is_empty() && self.forgets.is_empty()
     }
 
-    /// The message goes to the log, once all queues are known. `expires_wall_ms` is 0 for never.
+    /// The message goes to the log, once all queues are known. `published_wall_ms` is when it came.
     pub(crate) fn enqueue(
         &mut self,
         record: &Arc<Record>,
         message: &Message,
-        expires_wall_ms: u64,
+        published_wall_ms: u64,
         confirms: &mut Vec<Ticket>,
     ) {
         match record.seal() {
@@ -177,7 +185,7 @@ impl Pending {
         self.urgent |= record.has_ticket();
         self.bytes += message.bytes().len();
         let (record, message) = (record.clone(), message.clone());
-        self.enqueues.push(Enqueue { record, message, expires_wall_ms });
+        self.enqueues.push(Enqueue { record, message, published_wall_ms });
     }
 
     pub(crate) fn settle(&mut self, queue: QueueId, seq: Seq) {
@@ -313,7 +321,7 @@ fn make_batch(pending: &Pending) -> (Batch, Vec<Ticket>) {
     let tickets = pending
         .enqueues
         .iter()
-        .filter_map(|e| e.record.write(&mut batch, &e.message, e.expires_wall_ms))
+        .filter_map(|e| e.record.write(&mut batch, &e.message, e.published_wall_ms))
         .collect();
     let mut settles = pending.settles.clone();
     settles.sort_unstable();
@@ -324,5 +332,5 @@ fn make_batch(pending: &Pending) -> (Batch, Vec<Ticket>) {
     (batch, tickets)
 }
 
-/// What a message in the log begins with: when it expires by the wall clock, 0 for never.
-pub(crate) const EXPIRES_BYTES: usize = 8;
+/// What a message in the log begins with: when it was published, by the wall clock.
+pub(crate) const PUBLISHED_BYTES: usize = 8;

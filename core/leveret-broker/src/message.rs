@@ -6,8 +6,8 @@
 use std::cell::RefCell;
 
 use bytes::{Bytes, BytesMut};
+use leveret_plugin::properties::{Properties, Property};
 use leveret_protocol::content::append_run;
-use leveret_protocol::properties::Properties;
 use leveret_protocol::{OwnedPublish, Publish, Run};
 
 const SEGMENT_BYTES: usize = 64 << 10;
@@ -50,7 +50,8 @@ impl Message {
     /// Keeps a run, for example one read from the log.
     pub(crate) fn from_run(bytes: Bytes) -> Self {
         let run = Run::parse(&bytes).unwrap_or(Run::EMPTY);
-        let persistent = Properties::new(run.properties()).delivery_mode() == Some(2);
+        let properties = Properties::view(run.properties());
+        let persistent = properties.is_ok_and(|p| p.delivery_mode() == Some(2));
         Self { body_len: run.body_len() as u32, persistent, bytes }
     }
 
@@ -112,6 +113,12 @@ impl Message {
     #[inline]
     pub fn is_persistent(&self) -> bool {
         self.persistent
+    }
+
+    /// Its own time to live, if it has one.
+    pub(crate) fn expiration_ms(&self) -> Option<u64> {
+        let properties = Properties::view(self.run().properties()).ok()?;
+        crate::arguments::expiration_ms(properties.raw(Property::Expiration)?).ok()
     }
 
     #[cfg(test)]

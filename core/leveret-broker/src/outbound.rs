@@ -12,7 +12,7 @@ use parking_lot::{ArcMutexGuard, Mutex, MutexGuard, RawMutex};
 use crate::channel_state::ChannelState;
 use crate::consumer::ConsumerKey;
 use crate::queue::Queue;
-use crate::transform::Dealt;
+use crate::inbox::Dealt;
 
 /// Buffers that connections without anything to send have given back.
 static SPARE_BUFFERS: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
@@ -33,9 +33,11 @@ pub struct OutboundState {
     /// Bytes that the connection's task has taken and not yet sent.
     in_flight: usize,
     limit_bytes: usize,
-    pub(crate) frame_max: usize,
+    pub(crate) frame_max: u32,
     waker: Option<Waker>,
     closed: bool,
+    /// Why the broker wants the connection to end.
+    forced: Option<String>,
     /// Whether the client wants to be told when the broker cancels a consumer.
     pub(crate) consumer_cancel_notify: bool,
     pub(crate) channels: hashbrown::HashMap<u16, Box<ChannelState>, foldhash::fast::RandomState>,
@@ -46,17 +48,17 @@ pub struct OutboundState {
 }
 
 impl Outbound {
-    /// For a connection whose peer takes frames of `frame_max` bytes and whose buffer deliveries
-    /// may fill up to about `limit_bytes`.
-    pub fn new(frame_max: usize, limit_bytes: usize, consumer_cancel_notify: bool) -> Self {
+    /// For a connection whose buffer deliveries may fill up to about `limit_bytes`.
+    pub fn new(limit_bytes: usize) -> Self {
         Self(Arc::new(Mutex::new(OutboundState {
             buffer: Vec::new(),
             in_flight: 0,
             limit_bytes,
-            frame_max,
+            frame_max: 4096,
             waker: None,
             closed: false,
-            consumer_cancel_notify,
+            forced: None,
+            consumer_cancel_notify: false,
             channels: hashbrown::HashMap::default(),
             starved: Vec::new(),
             inbox: std::collections::VecDeque::new(),
@@ -65,7 +67,7 @@ impl Outbound {
 
     #[cfg(test)]
     pub(crate) fn for_tests() -> Self {
-        Self::new(131_072, 1 << 20, true)
+        Self::new(1 << 20)
     }
 
     /// Locks it for a moment.
@@ -82,6 +84,18 @@ impl Outbound {
     #[inline]
     pub(crate) fn is_locked_by(&self, guard: &OutboundGuard) -> bool {
         Arc::ptr_eq(&self.0, ArcMutexGuard::mutex(guard))
+    }
+
+    /// Asks the connection's task to close the connection with 320 and this explanation.
+    pub fn force_close(&self, why: &str) {
+        let waker = {
+            let mut state = self.lock();
+            state.forced = Some(why.to_owned());
+            state.take_waker()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
     /// Whether both are the same connection's.
@@ -137,9 +151,26 @@ impl OutboundState {
         self.give_back(Vec::new());
     }
 
+    /// What client and server have agreed on: the largest frame, and whether the client wants to
+    /// be told when the broker cancels a consumer.
+    pub fn negotiated(&mut self, frame_max: u32, consumer_cancel_notify: bool) {
+        self.frame_max = if frame_max == 0 { u32::MAX } else { frame_max };
+        self.consumer_cancel_notify = consumer_cancel_notify;
+    }
+
+    /// Why the connection is to be closed, once.
+    pub fn take_forced(&mut self) -> Option<String> {
+        self.forced.take()
+    }
+
+    /// Whether a deliver transform has something to look at.
+    pub fn has_inbox(&self) -> bool {
+        !self.inbox.is_empty()
+    }
+
     /// Whether there is anything to send or, for a deliver transform, to look at.
     pub fn has_work(&self) -> bool {
-        !self.buffer.is_empty() || !self.inbox.is_empty()
+        !self.buffer.is_empty() || !self.inbox.is_empty() || self.forced.is_some()
     }
 
     /// Whether so much waits to be sent that nothing more should be read.
@@ -189,5 +220,25 @@ impl OutboundState {
     #[inline]
     pub(crate) fn take_waker(&mut self) -> Option<Waker> {
         self.waker.take()
+    }
+}
+
+impl Outbound {
+    /// Settles publishes of a channel and writes the acks.
+    pub(crate) fn confirm(&self, number: u16, channel_id: u64, tags: impl Iterator<Item = u64>) {
+        let waker = {
+            let mut state = self.lock();
+            let Some((channel, out)) = state.channel(number) else { return };
+            if channel.id != channel_id {
+                return;
+            }
+            let Some(confirms) = &mut channel.confirms else { return };
+            tags.for_each(|tag| confirms.settle(tag));
+            confirms.write(number, out);
+            if state.has_work() { state.take_waker() } else { None }
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 }
