@@ -25,12 +25,23 @@ RABBITMQ_SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 _PATIENCE_SECS = 30
 _READY = re.compile(r"leveret ready amqp=\S*?:(\d+) .*pid=(\d+)")
 
-# A user whose permissions cover only names with "ok-" in them: password as the name.
-LIMITED_USER = """
+# Passwords in tests are the users' names, but for the user of the tutorials.
+PASSWORDS = {"wt": "111111"}
+
+# A user whose permissions cover only names with "ok-" in them, and one without any.
+TEST_USERS = """
 [[users]]
 name = "lim"
-password = "lim"
-permissions = [{ vhost = "/", configure = "ok-", write = "ok-", read = "ok-" }]
+password_file = "lim.password"
+[[users.permissions]]
+vhost = "/"
+configure = "ok-"
+write = "ok-"
+read = "ok-"
+
+[[users]]
+name = "none"
+password_file = "none.password"
 """
 
 
@@ -63,6 +74,8 @@ class Leveret(Running):
             raise Unavailable(f"no {binary}: cargo build --release")
         command = [str(binary), "serve", "--amqp-port", "0", "--data-dir", str(self.directory / "data")]
         if self.config:
+            for name in re.findall(r'password_file = "(.*?)\.password"', self.config):
+                (self.directory / f"{name}.password").write_text(PASSWORDS.get(name, name) + "\n")
             (self.directory / "leveret.toml").write_text(self.config)
             command += ["--config", str(self.directory / "leveret.toml")]
         self.log = open(self.directory / "log", "ab")
@@ -163,14 +176,15 @@ def _is_free(port):
     return False
 
 
-def add_limited_user(rabbitmq):
-    """The user of `LIMITED_USER`, in RabbitMQ."""
+def add_test_users(rabbitmq):
+    """The users of `TEST_USERS`, in RabbitMQ."""
     rabbitmq.ctl("add_user", "lim", "lim")
     rabbitmq.ctl("set_permissions", "-p", "/", "lim", "ok-", "ok-", "ok-")
+    rabbitmq.ctl("add_user", "none", "none")
 
 
 @contextlib.contextmanager
-def leveret(port=None, *flags, config=LIMITED_USER):
+def leveret(port=None, *flags, config=TEST_USERS):
     """Leveret for the time of a `with`; with `port` one that runs already."""
     running = Running(port) if port else Leveret(*flags, config=config)
     try:
@@ -187,7 +201,7 @@ def rabbitmq(port=None):
     running = Running(port) if port else RabbitMQ()
     try:
         if not port:
-            add_limited_user(running)
+            add_test_users(running)
         yield running
     finally:
         running.stop()

@@ -2,7 +2,8 @@
 
 Leveret follows the newest RabbitMQ wherever that breaks no client. Each entry says which and why, and
 rewrites what the older broker said into what the newer one would say, so that the rest of the frame is
-still compared. What differs and is not in this table is a defect.
+still compared. What differs and is not in this table is a defect. (Where a whole situation ends otherwise,
+situations.py says so at that situation, with its reason in `newer`.)
 """
 
 from dataclasses import dataclass
@@ -88,9 +89,6 @@ EXPECTED = [
              "since 3.13 a dead-lettered message also says where it died last",
              ours=_without_last_death),
 ]
-
-# Situations (by their number in situations.py) in which 3.10 behaves otherwise than the newest.
-SITUATIONS = {}
 
 
 # Off while RabbitMQ is compared with itself, which shows that the runner itself is free of chance.

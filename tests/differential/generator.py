@@ -214,7 +214,7 @@ class Draw:
 
     def qos(self):
         return self.step("basic.qos", prefetch_count=self.one([0, 1, 2, 10]), prefetch_size=10 * self.chance(5),
-                         **self.flags(20, "global"))
+                         **self.flags(5, "global"))
 
     def mode(self):
         place = self.place()

@@ -19,16 +19,27 @@ class Handshake:
     play: Callable
     expect: list
 
-    def check(self, port):
-        """None, or what was wrong."""
+    def run(self, port):
+        """The events it brings from the broker at `port`."""
         connection = Connection(port)
         try:
-            seen = self.play(connection)
+            return self.play(connection)
         finally:
             connection.abandon()
+
+    def check(self, port):
+        """None, or what was wrong."""
+        seen = self.run(port)
         if [_key(event) for event in seen] == self.expect:
             return None
         return f"wanted {self.expect}\n    " + "\n    ".join(show(event) for event in seen)
+
+    def is_same(self, theirs_port, ours_port):
+        """Whether it brings the same from both brokers; prints where it does not."""
+        theirs, ours = [_key(e) for e in self.run(theirs_port)], [_key(e) for e in self.run(ours_port)]
+        if theirs != ours:
+            print(f"handshake {self.number} ({self.title}) differs:\n  RabbitMQ: {theirs}\n  Leveret:  {ours}", flush=True)
+        return theirs == ours
 
 
 def _key(event):

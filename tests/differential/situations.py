@@ -279,11 +279,11 @@ PUBLISHING = [
               failed("cannot switch from tx to confirm mode", "confirm.select")),
 ]
 
-_PREFIX = "before 3.12 the permission is not named"
+PERMISSION_NAMED = "before 3.12 the permission is not named"
 PERMISSIONS = [
     *[Situation(62, f"no permission: {step.method}", [queue(), exchange(), step],
                 refused(f"{permission} access to {what} in vhost '/' refused for user 'lim'", step.method),
-                newer=_PREFIX)
+                newer=PERMISSION_NAMED)
       for step, permission, what in (
         (queue(do=lim), "configure", "queue '~q'"), (exchange(do=lim), "configure", "exchange '~x'"),
         (lim("basic.get", queue="~q"), "read", "queue '~q'"), (lim("basic.consume", queue="~q"), "read", "queue '~q'"),
@@ -293,12 +293,12 @@ PERMISSIONS = [
         (publish("~x", "k", conn="lim"), "write", "exchange '~x'"))],
     Situation(62, "permission is asked before existence", [publish("~none", "k", conn="lim")],
               refused("write access to exchange '~none' in vhost '/' refused for user 'lim'", "basic.publish"),
-              newer=_PREFIX),
+              newer=PERMISSION_NAMED),
     Situation(62, "permission for what is one's own", [queue("~ok-q", do=lim)],
               answers("queue.declare-ok", queue="~ok-q", message_count=0, consumer_count=0)),
     Situation(63, "no permission on the default exchange", [publish("", "~q", conn="lim")],
               refused("write access to exchange 'amq.default' in vhost '/' refused for user 'lim'", "basic.publish"),
-              newer=_PREFIX),
+              newer=PERMISSION_NAMED),
 ]
 
 
@@ -328,7 +328,8 @@ FRAMES = [
               closes_connection(504, "queue.declare",
                                 "CHANNEL_ERROR - unexpected method in connection state running")),
     Situation(47, "more body than announced", [raw(_PUBLISH + _header(2) + _frame(wire.BODY, 1, b"xxx"))],
-              closes_connection(501, (60, 40), "FRAME_ERROR - content body frame exceeds remaining content size")),
+              closes_connection(501, (60, 40), "FRAME_ERROR - content body frame exceeds remaining content size"),
+              newer="before 4.0 the surplus is an unexpected frame, 505"),
     Situation(79, "frame end is not 206", [raw(_frame(1, 1, b"\0\x3c\0\x0a\0")[:-1] + b"\0")],
               closes_connection(501, (0, 0), "FRAME_ERROR - type 1, all octets = <<0,60,0,10,0>>: "
                                              "{invalid_frame_end_marker,0}")),
