@@ -137,7 +137,7 @@ pub struct Message {
     pub peer: Address,
 }
 
-/// Looks at the user that [`Host::user`] found, for the length of the call.
+/// The type of `visit` in [`Host::user`]: looks at the user that was found, while the call lasts.
 pub type UserVisitor = unsafe extern "C" fn(context: *mut c_void, user: *const User);
 
 /// What the broker does for plugins. Its functions may be called from any thread.
@@ -160,7 +160,7 @@ pub struct Host {
         unsafe extern "C" fn(
             context: *mut c_void,
             name: Bytes,
-            visit: Option<UserVisitor>,
+            visit: Option<unsafe extern "C" fn(context: *mut c_void, user: *const User)>,
             visit_context: *mut c_void,
         ) -> i32,
     >,
