@@ -10,6 +10,9 @@ pub(crate) const FILE_HEADER: usize = 64;
 
 const MAGIC: [u8; 8] = *b"LEVERET\n";
 
+/// Positions are below this: what claims another is damaged.
+pub(crate) const MAX_POSITION: u64 = 1 << 62;
+
 /// What a file is for.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub(crate) enum FileKind {
@@ -76,7 +79,7 @@ impl FileHeader {
 
     fn fields(header: &[u8], kind: FileKind) -> Option<Self> {
         let number = |place: usize| u64_at(header, 16 + 8 * place);
-        (u32_at(header, 12)? == kind as u32).then_some(())?;
+        (u32_at(header, 12)? == kind as u32 && number(1)? < MAX_POSITION).then_some(())?;
         Some(Self {
             kind,
             number: number(0)?,

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::{
     disk::{DiskFile, read_full},
-    frame::{BadHeader, FILE_HEADER, FileHeader, FileKind, FrameHeader},
+    frame::{BadHeader, FILE_HEADER, FileHeader, FileKind, FrameHeader, MAX_POSITION},
     record::{FRAME_HEADER, u64_at},
 };
 
@@ -125,7 +125,7 @@ fn first_frame(bytes: &[u8]) -> Option<u64> {
     let frame = bytes.get(FILE_HEADER..)?;
     let position = u64_at(frame, 16)?;
     FrameHeader::decode(frame, position)?;
-    position.checked_sub(FILE_HEADER as u64)
+    position.checked_sub(FILE_HEADER as u64).filter(|base| *base < MAX_POSITION)
 }
 
 impl Window {

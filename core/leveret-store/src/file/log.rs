@@ -43,10 +43,13 @@ pub(crate) struct FileLog {
     options: FileOptions,
     lock: Arc<DirLock>,
     running: Mutex<Option<Running>>,
+    /// Held while the log is read.
+    opening: Mutex<()>,
 }
 
 /// An opened log.
 struct Running {
+    epoch: Epoch,
     live: Arc<Mutex<Liveness>>,
     shared: Arc<Shared>,
     requests: Sender<Request>,
@@ -81,7 +84,23 @@ impl Shared {
 
 impl FileLog {
     pub(crate) fn new(dir: LogDir, options: FileOptions, lock: Arc<DirLock>) -> Self {
-        Self { dir, options, lock, running: Mutex::new(None) }
+        Self { dir, options, lock, running: Mutex::new(None), opening: Mutex::new(()) }
+    }
+
+    /// Stops the writer there is, unless it is a newer owner's.
+    fn stop_for(&self, fence: Epoch) -> Result<(), OpenError> {
+        let mut running = self.running.lock();
+        if let Some(held) = running.as_ref().map(|held| held.epoch).filter(|held| fence < *held) {
+            return Err(OpenError::Fenced { held, asked: fence });
+        }
+        let before = running.take();
+        drop(running);
+        if let Some(before) = before {
+            before.shared.fenced.store(true, Ordering::Release);
+            before.requests.send(Request::Stop);
+            before.shared.wait_ended();
+        }
+        Ok(())
     }
 
     /// Starts the thread that writes, with a segment of its own.
@@ -110,7 +129,8 @@ impl FileLog {
         owner.begin(fence).map_err(|error| OpenError::io(&self.dir.path, error))?;
         let requests = spawn(owner, Arc::clone(&self.lock))
             .map_err(|error| OpenError::io(&self.dir.path, error))?;
-        let running = Running { live, shared: Arc::clone(&shared), requests: requests.clone() };
+        let running =
+            Running { epoch: fence, live, shared: Arc::clone(&shared), requests: requests.clone() };
         *self.running.lock() = Some(running);
         let recovered = Recovered {
             clean: recovery.clean,
@@ -131,11 +151,8 @@ fn spawn(owner: Owner, lock: Arc<DirLock>) -> std::io::Result<Sender<Request>> {
 
 impl Log for FileLog {
     fn open(&self, fence: Epoch) -> Result<Opened, OpenError> {
-        if let Some(before) = self.running.lock().take() {
-            before.shared.fenced.store(true, Ordering::Release);
-            before.requests.send(Request::Stop);
-            before.shared.wait_ended();
-        }
+        let _opening = self.opening.lock();
+        self.stop_for(fence)?;
         let recovery = Recovery::run(&self.dir)?;
         if fence.0 < recovery.epoch {
             return Err(OpenError::Fenced { held: Epoch(recovery.epoch), asked: fence });
@@ -232,6 +249,9 @@ impl Writer for FileWriter {
         if bytes > MAX_BATCH_BYTES {
             let error = AppendError::TooLarge { bytes, limit: MAX_BATCH_BYTES };
             return Box::pin(std::future::ready(Err(error)));
+        }
+        if batch.is_empty() {
+            return self.checkpoint();
         }
         self.shared.pending_bytes.fetch_add(bytes, Ordering::Relaxed);
         let enqueues = batch.has_enqueues();

@@ -13,10 +13,12 @@ use crate::{
     error::OpenError,
     file::frame_file::FrameFile,
     frame::{BadHeader, FORMAT_VERSION, FileHeader, FileKind},
+    liveness::MAX_SEGMENT,
     scan::FrameScan,
 };
 
 const EXTENSION: &str = ".segment";
+const DIGITS: usize = 10;
 
 /// Where the segments are.
 #[derive(Clone)]
@@ -37,14 +39,13 @@ impl LogDir {
     /// The numbers of the segments, ascending.
     pub(crate) fn segments(&self) -> Result<Vec<u64>, OpenError> {
         let names = self.disk.list(&self.path).map_err(|error| OpenError::io(&self.path, error))?;
-        let numbers = names.iter().filter_map(|name| name.strip_suffix(EXTENSION)?.parse().ok());
-        let mut numbers: Vec<u64> = numbers.collect();
+        let mut numbers: Vec<_> = names.iter().filter_map(|name| number_in(name)).collect();
         numbers.sort_unstable();
         Ok(numbers)
     }
 
     pub(crate) fn segment_path(&self, number: u64) -> PathBuf {
-        self.path.join(format!("{number:010}{EXTENSION}"))
+        self.path.join(format!("{number:0DIGITS$}{EXTENSION}"))
     }
 
     /// Begins to read a segment; `base` as in [`FrameScan::new`].
@@ -87,6 +88,12 @@ impl LogDir {
         self.disk.remove(&self.segment_path(number))?;
         self.disk.sync_dir(&self.path)
     }
+}
+
+/// The number in a segment's name. Files with other names are none of ours.
+fn number_in(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(EXTENSION).filter(|digits| digits.len() == DIGITS)?;
+    digits.parse().ok().filter(|number| (1..MAX_SEGMENT).contains(number))
 }
 
 /// The error for a file of a later version.

@@ -220,6 +220,7 @@ impl Owner {
     }
 
     fn settles_only(&mut self, group: Vec<Waiting>) -> Vec<Waiting> {
+        self.reclaim.abandon();
         let (enqueues, settles) = group.into_iter().partition(|waiting| waiting.enqueues);
         let enqueues: Vec<_> = enqueues;
         enqueues.into_iter().for_each(|waiting| self.answer_one(waiting, Err(AppendError::Full)));
@@ -299,7 +300,6 @@ impl Owner {
     /// What is worth another attempt when there was no space for `group`.
     fn after_full(&mut self, group: Vec<Waiting>) -> Vec<Waiting> {
         if group.iter().any(|waiting| waiting.enqueues) {
-            self.reclaim.abandon();
             return self.settles_only(group);
         }
         if self.reserve.spend() {
@@ -331,7 +331,7 @@ impl Owner {
             usage.syncs += 1;
         }
         self.publish_usage();
-        self.reclaim.note_written(offset - start);
+        self.reclaim.note_written(offset - start, group.iter().any(|waiting| waiting.enqueues));
         let mut end = self.current.end() - (offset - start);
         for waiting in group {
             end += waiting.frame.len();

@@ -31,6 +31,8 @@ pub(crate) struct Reclaim {
     stuck: Option<u64>,
     /// A segment that the system does not remove.
     unremovable: Option<u64>,
+    /// There was no space for what was to be carried.
+    is_blocked: bool,
     written: u64,
 }
 
@@ -47,14 +49,16 @@ impl Reclaim {
         Some(Waiting { frame: Frame::new(batch.into_records()), enqueues: true, done: None })
     }
 
-    /// There was no space for what was moved: begin again later.
+    /// There is no space for what was moved: begin again when there is some for messages.
     pub(crate) fn abandon(&mut self) {
         self.carrying = None;
         self.moved = None;
+        self.is_blocked = true;
     }
 
-    pub(crate) fn note_written(&mut self, bytes: u64) {
+    pub(crate) fn note_written(&mut self, bytes: u64, has_enqueues: bool) {
         self.written += bytes;
+        self.is_blocked &= !has_enqueues;
     }
 }
 
@@ -70,7 +74,9 @@ impl Owner {
         let written = std::mem::take(&mut self.reclaim.written);
         if !self.is_failed() && self.reading.strong_count() == 0 {
             self.remove_dead();
-            self.carry(STEP_BYTES.max(4 * written));
+            if !self.reclaim.is_blocked {
+                self.carry(STEP_BYTES.max(4 * written));
+            }
         }
     }
 

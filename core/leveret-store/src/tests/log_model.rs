@@ -244,11 +244,12 @@ fn one(queue: u64, seq: Seq, body: &[u8]) -> Batch {
 fn a_newer_owner_fences_the_older(engine: &impl Engine) {
     let mut first = engine.log().open(LATER).expect("opens");
     block_on(first.writer.append(one(1, 1, b"kept"))).expect("appends");
-    let second = engine.log().open(Epoch(LATER.0 + 1)).expect("opens");
+    let mut second = engine.log().open(Epoch(LATER.0 + 1)).expect("opens");
     let refused = block_on(first.writer.append(one(1, 2, b"too late")));
     assert!(matches!(refused, Err(AppendError::Fenced)), "{refused:?}");
     let again = engine.log().open(LATER);
     assert!(matches!(again, Err(OpenError::Fenced { .. })), "an older epoch got the log");
+    block_on(second.writer.append(Batch::new())).expect("the newer is not disturbed");
     let bodies: Vec<_> = second.recovered.messages.map(|message| message.bytes).collect();
     assert_eq!(bodies, ["kept"]);
     assert!(!second.recovered.clean);

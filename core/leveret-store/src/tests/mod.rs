@@ -2,5 +2,6 @@
 
 pub(crate) mod disks;
 mod engines;
+mod format;
 mod log_model;
 mod meta_model;

@@ -1,5 +1,6 @@
 //! What the file engine alone must do: survive what happens to files.
 
+mod arbitrary;
 mod damage;
 mod definitions;
 mod opening;

@@ -24,7 +24,7 @@ fn a_file_is_not_taken_for_a_directory() {
     fs::write(&file, "text").expect("written");
     let refused = FileStore::open(&file, dir.options.clone()).map(drop);
     assert!(matches!(refused, Err(OpenError::NotADirectory { .. })), "{refused:?}");
-    let below = FileStore::open(file.join("below"), dir.options.clone()).map(drop);
+    let below = FileStore::open(file.join("below"), dir.options).map(drop);
     assert!(matches!(below, Err(OpenError::NotADirectory { .. })), "{below:?}");
 }
 

@@ -131,3 +131,24 @@ fn after_a_failed_sync_no_definition_changes_any_more() {
     assert!(matches!(put("c"), Err(MetaError::Failed(_))));
     assert_eq!(store.meta().list("").len(), 1);
 }
+
+#[test]
+fn on_a_full_disk_nothing_is_carried_forward_until_there_is_room_again() {
+    let dir = Dir::new(4096, 0);
+    let mut writer = dir.writer();
+    for seq in 1..=100 {
+        append(&mut *writer, one(seq, &[0; 200]));
+    }
+    dir.disk.set_space(Some(100));
+    append(&mut *writer, settle(2, 100));
+    block_on(writer.trim()).expect("ends");
+    let usage = writer.usage();
+    assert_eq!((usage.live_messages, usage.moved_bytes), (1, 0));
+    dir.disk.set_space(None);
+    append(&mut *writer, one(101, b"there is room"));
+    block_on(writer.trim()).expect("trims");
+    assert!(writer.usage().moved_bytes > 0 && writer.usage().segments <= 3);
+    drop(writer);
+    let seqs: Vec<_> = dir.recover().0.into_keys().map(|(_, seq)| seq).collect();
+    assert_eq!(seqs, [1, 101]);
+}
