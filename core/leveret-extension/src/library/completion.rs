@@ -78,6 +78,15 @@ struct Open {
     number: u64,
 }
 
+impl Open {
+    /// Where the question of a token is, if it still waits.
+    fn place_of(&self, token: u64) -> Option<usize> {
+        let place = usize::try_from(token & ((1 << PLACE_BITS) - 1)).ok()?;
+        let question = self.questions.get(place)?;
+        (question.number == token >> PLACE_BITS).then_some(place)
+    }
+}
+
 /// The questions of one registry. Lives as long as the process, as its tokens may.
 pub(crate) struct Completions {
     open: Mutex<Open>,
@@ -107,19 +116,19 @@ impl Completions {
 
     /// The question of a token, if it still waits.
     pub(crate) fn take(&self, token: u64) -> Option<Waiting> {
-        let place = usize::try_from(token & ((1 << PLACE_BITS) - 1)).ok()?;
         let mut open = self.open.lock();
-        let question = open.questions.get(place)?;
-        if question.number != token >> PLACE_BITS {
-            return None;
-        }
+        let place = open.place_of(token)?;
         Some(open.questions.remove(place).waiting)
     }
 
     /// The plugin will answer later; gives up those that have waited for too long.
     pub(crate) fn wait(&self, token: u64) {
         let until = self.clock.now() + self.patience;
-        self.open.lock().pending.push_back((until, token));
+        let mut open = self.open.lock();
+        if open.place_of(token).is_some() {
+            open.pending.push_back((until, token));
+        }
+        drop(open);
         self.expire();
     }
 

@@ -141,3 +141,8 @@ pub(crate) fn with_headers(headers: &[(&str, Value<'_>)]) -> Vec<u8> {
 pub(crate) fn arguments(pairs: &[(&str, Value<'_>)]) -> Vec<u8> {
     pairs.iter().map(|(name, value)| (name.as_bytes(), *value)).collect::<TableBuilder>().into_bytes()
 }
+
+/// Whether an extension of this name is among those of one kind.
+pub(crate) fn names<T: ?Sized>(all: &[Arc<T>], name: impl Fn(&T) -> &str) -> Vec<String> {
+    all.iter().map(|one| name(one).to_owned()).collect()
+}
