@@ -25,7 +25,7 @@ pub(crate) struct Description {
 /// Reads the table that a script returned.
 pub(crate) fn describe(returned: &Value, wanted: Option<Kind>) -> Result<Description, String> {
     let Value::Table(table) = returned else {
-        return Err(format!("must return a table, not a {}", returned.type_name()));
+        return Err(format!("must return a table, not {}", returned.type_name()));
     };
     let name = text(table, "name")?.ok_or("the table it returns has no name")?;
     let kind = kind(table, wanted)?;
@@ -101,7 +101,7 @@ fn text(table: &Table, name: &str) -> Result<Option<String>, String> {
             Ok(text) if !text.is_empty() => Ok(Some(text.to_owned())),
             _ => Err(format!("{name} must be text that is not empty")),
         },
-        other => Err(format!("{name} must be a string, not a {}", type_of(&other))),
+        other => Err(format!("{name} must be a string, not {}", type_of(&other))),
     }
 }
 
@@ -109,7 +109,7 @@ fn truth(table: &Table, name: &str) -> Result<bool, String> {
     match table.raw_get(name) {
         Ok(Value::Nil) => Ok(false),
         Ok(Value::Boolean(truth)) => Ok(truth),
-        other => Err(format!("{name} must be true or false, not a {}", type_of(&other))),
+        other => Err(format!("{name} must be true or false, not {}", type_of(&other))),
     }
 }
 
@@ -162,6 +162,6 @@ fn sub_table(table: &Table, name: &str) -> Result<Option<Table>, String> {
     match table.raw_get(name) {
         Ok(Value::Nil) => Ok(None),
         Ok(Value::Table(found)) => Ok(Some(found)),
-        other => Err(format!("{name} must be a table, not a {}", type_of(&other))),
+        other => Err(format!("{name} must be a table, not {}", type_of(&other))),
     }
 }
