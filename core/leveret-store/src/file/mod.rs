@@ -6,6 +6,7 @@
 mod definitions;
 mod dir_lock;
 mod frame_file;
+mod group;
 mod log;
 mod log_dir;
 mod messages;
