@@ -2,8 +2,10 @@
 //!
 //! A call costs two plain stores: its number goes up when it begins and when it ends. One thread
 //! of the process looks at the numbers a few times per limit, and only where one has stood still
-//! for the whole limit does it set the VM's interrupt. The interrupt looks whether it was meant for
-//! the call that is running now, so that a late watchdog never ends the next call.
+//! for the whole limit does it set the VM's interrupt. The limit is one of the thread's own time on
+//! a processor, so that a busy machine ends no call that was hardly running. The interrupt looks
+//! whether it was meant for the call that is running now, so that a late watchdog never ends the
+//! next call.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
@@ -24,6 +26,8 @@ use super::stack::Stack;
 const NAP: Duration = Duration::from_millis(250);
 /// Rounds without a call before the watchdog naps.
 const QUIET_ROUNDS: u32 = 16;
+/// A call ends after this many limits even if its thread was hardly running.
+const PATIENCE: u32 = 20;
 
 thread_local! {
     /// The guard of the VM that this thread is running.
@@ -48,11 +52,13 @@ pub(crate) struct Guard {
     /// Line at which it was told so first.
     line: AtomicU32,
     limit: Duration,
+    /// Processor time of the thread that the VM belongs to.
+    thread: ThreadClock,
     callbacks: Mutex<Option<Callbacks>>,
 }
 
 impl Guard {
-    /// Watches the VM of `state`.
+    /// Watches the VM of `state`, which belongs to this thread.
     ///
     /// # Safety
     /// `state` lives until [`Self::detach`].
@@ -65,6 +71,7 @@ impl Guard {
             fired: AtomicBool::new(false),
             line: AtomicU32::new(0),
             limit,
+            thread: ThreadClock::of_this_thread(),
             callbacks: Mutex::new(Some(callbacks)),
         });
         Watchdog::get().watch(&guard);
@@ -166,7 +173,20 @@ pub(crate) fn check_time(stack: &Stack) {
 struct Watched {
     guard: Arc<Guard>,
     number: u64,
+    /// When the call with this number was first seen, and the processor time of its thread then.
     since: Instant,
+    since_running: Duration,
+}
+
+impl Watched {
+    fn is_overdue(&self, now: Instant) -> bool {
+        let (limit, passed) = (self.guard.limit, now.duration_since(self.since));
+        if passed < limit {
+            return false;
+        }
+        let ran = self.guard.thread.now().map(|ran| ran.saturating_sub(self.since_running));
+        ran.is_none_or(|ran| ran >= limit) || passed >= limit * PATIENCE
+    }
 }
 
 /// The thread that watches all VMs of the process.
@@ -198,7 +218,8 @@ impl Watchdog {
 
     fn watch(&self, guard: &Arc<Guard>) {
         let guard = Arc::clone(guard);
-        self.watched.lock().push(Watched { guard, number: 0, since: Instant::now() });
+        let (since, since_running) = (Instant::now(), Duration::ZERO);
+        self.watched.lock().push(Watched { guard, number: 0, since, since_running });
         self.wake();
     }
 
@@ -246,13 +267,46 @@ fn look(watched: &mut [Watched]) -> bool {
         let running = number % 2 == 1;
         if number != one.number {
             (one.number, one.since) = (number, now);
+            if running {
+                one.since_running = one.guard.thread.now().unwrap_or_default();
+            }
             busy = true;
         } else if running {
             busy = true;
-            if now.duration_since(one.since) >= one.guard.limit {
+            if one.is_overdue(now) {
                 one.guard.interrupt(number);
             }
         }
     }
     busy
+}
+
+/// The time that one thread has spent on a processor, readable from any thread.
+struct ThreadClock(Option<libc::clockid_t>);
+
+impl ThreadClock {
+    #[cfg(target_os = "linux")]
+    fn of_this_thread() -> Self {
+        let mut clock = 0;
+        // SAFETY: asks for the clock of the calling thread.
+        let failed = unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &mut clock) };
+        Self((failed == 0).then_some(clock))
+    }
+
+    /// Elsewhere there is no such clock: time is what passes.
+    #[cfg(not(target_os = "linux"))]
+    fn of_this_thread() -> Self {
+        Self(None)
+    }
+
+    /// `None` if there is no such clock, or no such thread any more.
+    fn now(&self) -> Option<Duration> {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: a clock that is gone is refused.
+        if unsafe { libc::clock_gettime(self.0?, &mut time) } != 0 {
+            return None;
+        }
+        let (secs, nanos) = (u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?);
+        Some(Duration::new(secs, nanos))
+    }
 }

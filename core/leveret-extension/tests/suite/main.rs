@@ -1,5 +1,6 @@
 //! Tests of the registry, the scripts and the loader through the traits that the broker uses.
 
+mod conformance;
 mod kit;
 mod loader;
 mod lua_api;
