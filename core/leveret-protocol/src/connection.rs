@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::channel::{ChannelState, Channels};
 use crate::encode;
 use crate::event::Event;
-use crate::frame::{Frame, HEARTBEAT_FRAME, Unframed};
+use crate::frame::{HEARTBEAT_FRAME, Unframed};
 use crate::heartbeat::Heartbeat;
 use crate::limits::{CLOSING_TIMEOUT_SECS, NO_LIMIT_FRAME_BYTES, SILENT_CLOSE_MS, ServerOptions};
 use crate::method::{CHANNEL_CLOSE, CHANNEL_CLOSE_OK, CONNECTION_CLOSE, CONNECTION_CLOSE_OK};
@@ -463,13 +463,6 @@ impl Connection {
 
 /// What the rest of the machine is built from.
 impl Connection {
-    /// Takes one frame from the front, or says what to do without it.
-    pub(crate) fn take_frame<'b>(&mut self, input: &mut &'b [u8]) -> Result<Frame<'b>, Step<'b>> {
-        let frame = Frame::read(input, self.max_payload).map_err(|why| self.unframed(why))?;
-        *input = input.get(frame.total()..).unwrap_or_default();
-        Ok(frame)
-    }
-
     /// No frame can be taken. Where one is spoilt nothing behind it can be read any more: the peer
     /// is told, if it is far enough, and reset after a pause.
     pub(crate) fn unframed(&mut self, why: Unframed) -> Step<'static> {

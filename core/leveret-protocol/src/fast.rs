@@ -114,11 +114,11 @@ fn body(input: &[u8], at: usize, size: usize, channel: u16, max_payload: usize) 
     if size > max_payload {
         return Next::Other;
     }
+    let end = at + size + HEADER_BYTES + 1;
     match next(input, at, BODY, channel, max_payload) {
         Next::Payload(payload) if payload.len() == size => Next::Payload(payload),
-        Next::Payload(_) => Next::Other,
-        Next::Missing(_) => missing(at + size + HEADER_BYTES + 1),
-        Next::Other => Next::Other,
+        Next::Missing(needed) if needed <= end => missing(end),
+        _ => Next::Other,
     }
 }
 

@@ -62,10 +62,14 @@ impl Connection {
 
     /// A frame before connection.open was answered.
     pub(crate) fn step_handshake<'b>(&mut self, input: &mut &'b [u8]) -> Step<'b> {
-        match self.take_frame(input) {
-            Ok(frame) if frame.channel == 0 => self.channel_zero(frame),
-            Ok(frame) => self.unexpected_frame(frame),
-            Err(step) => step,
+        let frame = match Frame::read(input, self.max_payload) {
+            Ok(frame) => frame,
+            Err(why) => return self.unframed(why),
+        };
+        *input = input.get(frame.total()..).unwrap_or_default();
+        match frame.channel {
+            0 => self.channel_zero(frame),
+            _ => self.unexpected_frame(frame),
         }
     }
 
