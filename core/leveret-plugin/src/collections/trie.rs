@@ -178,7 +178,8 @@ struct Key<'a> {
     inline: [Word<'a>; INLINE],
     heap: Vec<Word<'a>>,
     len: usize,
-    /// For each word the next place of the same word, or the number of words. Made when needed.
+    /// For each word the next place of the same word, or the number of words. Made when needed,
+    /// and for long keys only: in a short one, looking is faster.
     next_same: Vec<usize>,
 }
 
@@ -209,16 +210,20 @@ impl<'a> Key<'a> {
 
     /// Fills `next_same`.
     fn link(&mut self) {
-        if self.next_same.len() == self.len {
-            return;
+        if self.len > INLINE && self.next_same.is_empty() {
+            self.next_same = (0..self.len).map(|place| self.find_same(place)).collect();
         }
-        let words = self.words();
-        let next = |place: usize| {
-            let word = &words[place];
-            let same = |other: &Word<'_>| other.hash == word.hash && other.text == word.text;
-            words[place + 1..].iter().position(same).map_or(words.len(), |gap| place + 1 + gap)
-        };
-        self.next_same = (0..words.len()).map(next).collect();
+    }
+
+    /// The next place of the word at `place`, or the number of words.
+    fn next_same(&self, place: usize) -> usize {
+        self.next_same.get(place).copied().unwrap_or_else(|| self.find_same(place))
+    }
+
+    fn find_same(&self, place: usize) -> usize {
+        let (word, behind) = (&self.words()[place], &self.words()[place + 1..]);
+        let same = |other: &Word<'_>| other.hash == word.hash && other.text == word.text;
+        behind.iter().position(same).map_or(self.len, |gap| place + 1 + gap)
     }
 }
 
@@ -287,7 +292,7 @@ impl<F: FnMut(Slot)> Matcher<'_, '_, F> {
                     places.remove(place);
                     behind.insert(place + 1);
                 }
-                place = self.key.next_same[place];
+                place = self.key.next_same(place);
             }
             if let Some(next) = node.words.0.get(word.hash, |w| **w == *word.text) {
                 self.somewhere(next, behind);
