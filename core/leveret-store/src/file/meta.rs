@@ -59,6 +59,12 @@ impl FileMeta {
     ) -> Result<Self, OpenError> {
         let table = Arc::new(Table::default());
         let (definitions, report) = Definitions::open(disk, dir, &table)?;
+        if report.is_damaged() || report.torn_bytes > 0 {
+            tracing::warn!(
+                ?report,
+                "the definitions were not written to their end, or are damaged"
+            );
+        }
         let (requests, receiver) = mailbox();
         let mut keeper =
             Keeper { definitions, table: Arc::clone(&table), failed: None, _lock: lock };

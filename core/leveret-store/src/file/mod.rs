@@ -82,8 +82,7 @@ impl FileStore {
         if dir.exists() && !dir.is_dir() {
             return Err(OpenError::NotADirectory { path: dir.to_owned() });
         }
-        std::fs::create_dir_all(dir).map_err(failed)?;
-        disk.create_dir(dir).map_err(failed)?;
+        make_dir(&*disk, dir).map_err(failed)?;
         let lock = Arc::new(DirLock::take(dir)?);
         let log_dir = log_dir::LogDir::open(Arc::clone(&disk), dir)?;
         let epoch = Epoch(log_dir.newest_epoch()?);
@@ -100,7 +99,8 @@ impl FileStore {
         Arc::clone(&self.log) as _
     }
 
-    /// What was found when the definitions were read.
+    /// What was found when the definitions were read. If they are damaged, a queue that is in
+    /// the log and not in them may be one that was lost: do not forget it.
     pub fn definitions_report(&self) -> &RecoveryReport {
         self.meta.report()
     }
@@ -114,4 +114,16 @@ impl FileStore {
     pub fn ownership(&self) -> Arc<dyn Ownership> {
         Arc::clone(&self.ownership) as _
     }
+}
+
+/// Makes the directory and those above it, and their names durable.
+fn make_dir(disk: &dyn Disk, dir: &Path) -> std::io::Result<()> {
+    let missing: Vec<_> = dir.ancestors().take_while(|path| !path.exists()).collect();
+    std::fs::create_dir_all(dir)?;
+    disk.create_dir(dir)?;
+    for parent in missing.into_iter().filter_map(Path::parent) {
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        disk.sync_dir(parent)?;
+    }
+    Ok(())
 }

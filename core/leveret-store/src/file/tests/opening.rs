@@ -77,3 +77,24 @@ fn epochs_grow_over_restarts() {
         drop(store.log().open(last).expect("opens"));
     }
 }
+
+#[test]
+fn a_directory_below_others_that_do_not_exist_is_made() {
+    let dir = Dir::new(1 << 20, 0);
+    let below = dir.temp.path().join("a/b/c");
+    drop(FileStore::open(&below, dir.options).expect("opens"));
+    assert!(below.join("definitions").is_file() && below.join("log").is_dir());
+}
+
+#[test]
+fn files_with_other_names_in_the_log_are_left_alone() {
+    let dir = Dir::new(1 << 20, 0);
+    append(&mut *dir.writer(), one(1, b"kept"));
+    let log = dir.temp.path().join("log");
+    for name in ["0.segment", "99999999999.segment", "9999999999.segment", "notes.txt"] {
+        fs::write(log.join(name), "not ours").expect("written");
+    }
+    let (found, report) = dir.recover();
+    assert_eq!((found.len(), report.is_damaged(), report.torn_bytes), (1, false, 0));
+    assert_eq!(fs::read(log.join("notes.txt")).expect("there"), b"not ours");
+}
