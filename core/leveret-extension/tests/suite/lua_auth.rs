@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::mpsc::{self, Receiver};
-use std::time::{Duration, Instant};
 
 use leveret_extension::Registry;
 use leveret_plugin::host::{
@@ -92,9 +91,8 @@ fn every_question_of_authorisation_reaches_the_script() {
 fn a_script_that_never_answers_denies_and_does_not_hold_the_caller() {
     let registry = loaded(SCRIPT);
     let auth = &*registry.auths()[0];
-    let begin = Instant::now();
     let stuck = login(auth, "PLAIN", "loop", "x");
-    assert!(begin.elapsed() < Duration::from_millis(50), "{:?}", begin.elapsed());
+    assert!(stuck.try_recv().is_err(), "the script has a tenth of a second yet");
     let allowed = Login::Allow { user: "ann".into(), tags: vec![] };
     assert_eq!(login(auth, "PLAIN", "ann", "secret").recv(), Ok(allowed));
     let denied = Login::Deny("test.lua:4: ran for longer than 100 ms".into());

@@ -1,14 +1,14 @@
 //! Scripts that run too long, use too much memory, or reach for what is not theirs.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use leveret_extension::ScriptOptions;
 use leveret_plugin::host::{FailureKind, Table};
 
 use crate::kit::*;
 
-const LIMIT_MS: u32 = 100;
+const LIMIT_MS: u64 = 100;
 
 /// Each holds its thread for ever, or nearly, if nothing stops it.
 const RUNAWAYS: [(&str, &str); 14] = [
@@ -51,17 +51,24 @@ fn a_runaway_script_is_stopped_within_twice_its_limit() {
     for (name, (kind, took)) in timing {
         let wanted = if name == "long needle" { FailureKind::Error } else { FailureKind::Timeout };
         assert_eq!(kind, wanted, "{name}");
-        // Twice the limit, and room for a machine that is busy with other tests.
-        assert!(took < Duration::from_millis(u64::from(LIMIT_MS) * 4), "{name} took {took:?}");
+        // Half a limit more, as the watchdog may have to wait for a processor.
+        assert!(took < Duration::from_millis(LIMIT_MS * 5 / 2), "{name} took {took:?}");
     }
+}
+
+/// The time that this thread has spent on a processor.
+fn processor_time() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux has it");
+    let nanos = text.split(' ').next().and_then(|nanos| nanos.parse().ok());
+    Duration::from_nanos(nanos.expect("begins with a number"))
 }
 
 /// How a call of `body` ends, and after how long.
 fn ended(body: &str) -> (FailureKind, Duration) {
     let table = routing(&format!("do {} end", body.replace("return #", "local _ = #")));
-    let begin = Instant::now();
+    let begin = processor_time();
     let failure = route(&*table, "k").expect_err(body);
-    (failure.kind, begin.elapsed())
+    (failure.kind, processor_time() - begin)
 }
 
 #[test]
@@ -130,13 +137,12 @@ fn other_threads_are_not_held_by_a_runaway() {
     assert_eq!(route(table, "warm"), Ok(vec![0]));
     thread::scope(|scope| {
         let runaway = scope.spawn(|| route(table, "loop"));
-        let begin = Instant::now();
         let mut routed = 0;
         while !runaway.is_finished() {
             assert_eq!(route(table, "fine"), Ok(vec![0]));
             routed += 1;
         }
-        assert!(routed > 1000, "{routed} in {:?}", begin.elapsed());
+        assert!(routed > 1000, "{routed}");
     });
 }
 
