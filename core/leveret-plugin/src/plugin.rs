@@ -17,6 +17,7 @@ macro_rules! plugin {
         $(,)?
     ) => {
         /// What this plugin is and holds.
+        #[allow(unreachable_pub)]
         pub static PLUGIN: $crate::abi::Descriptor = {
             const ITEMS: &[$crate::abi::Item] = &[
                 $($($crate::shim::exchange::<$exchange>(),)*)?

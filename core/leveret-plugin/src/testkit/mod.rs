@@ -98,3 +98,6 @@ pub fn authorise(auth: &dyn Auth, access: &Access<'_>) -> Decision {
     auth.authorise(access, Box::new(move |decision| drop(answer.send(decision))));
     answers.recv_timeout(PATIENCE).expect("the plugin answers")
 }
+
+#[cfg(test)]
+mod tests;
