@@ -165,17 +165,19 @@ impl Registry {
         options: &ScriptOptions,
     ) -> Result<(), LoadError> {
         let spec = self.spec(source, options)?;
-        let script = Script::load(spec)
-            .map_err(|failure| LoadError::Script { reason: failure.text })?;
+        let script =
+            Script::load(spec).map_err(|failure| LoadError::Script { reason: failure.text })?;
         let extension = self.extension(script, options);
         self.register(vec![extension], options.replace)
     }
 
-    fn spec(&self, source: &ScriptSource, options: &ScriptOptions) -> Result<ScriptSpec, LoadError> {
+    fn spec(
+        &self,
+        source: &ScriptSource,
+        options: &ScriptOptions,
+    ) -> Result<ScriptSpec, LoadError> {
         let (label, text, origin) = match source {
-            ScriptSource::Embedded { name, text } => {
-                (name.clone(), text.clone(), Origin::Embedded)
-            }
+            ScriptSource::Embedded { name, text } => (name.clone(), text.clone(), Origin::Embedded),
             ScriptSource::File(path) => {
                 (label(path), read_script(path)?, Origin::Script(path.clone()))
             }
@@ -216,7 +218,8 @@ impl Registry {
     ) -> Result<(), LoadError> {
         for (index, new) in extensions.iter().enumerate() {
             let (kind, name) = (new.kind(), new.name());
-            let twin = extensions[..index].iter().find(|old| old.kind() == kind && old.name() == name);
+            let twin =
+                extensions[..index].iter().find(|old| old.kind() == kind && old.name() == name);
             let first = match twin {
                 Some(twin) => Some(twin.origin().clone()),
                 None if replace => None,
@@ -281,9 +284,7 @@ fn check_config(config_json: &str, origin: &Origin) -> Result<(), LoadError> {
     }
     match serde_json::from_str::<serde::de::IgnoredAny>(config_json) {
         Ok(_) => Ok(()),
-        Err(error) => {
-            Err(LoadError::Config { origin: origin.clone(), reason: error.to_string() })
-        }
+        Err(error) => Err(LoadError::Config { origin: origin.clone(), reason: error.to_string() }),
     }
 }
 
@@ -297,7 +298,8 @@ fn put<T: ?Sized>(all: &mut Vec<Arc<T>>, new: Arc<T>, name: impl Fn(&T) -> &str)
 
 /// What error texts call a script.
 fn label(path: &Path) -> String {
-    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into())
+    path.file_name()
+        .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into())
 }
 
 fn read_script(path: &Path) -> Result<String, LoadError> {

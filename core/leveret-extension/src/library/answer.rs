@@ -44,17 +44,14 @@ fn read(answer: &Answer) -> String {
 
 /// As [`ask`], for functions that either work or not. `name` is that of the extension.
 #[inline]
-pub(crate) fn demand(
-    name: &str,
-    function: impl FnOnce(*mut Answer) -> i32,
-) -> Result<(), Failure> {
+pub(crate) fn demand(name: &str, function: impl FnOnce(*mut Answer) -> i32) -> Result<(), Failure> {
     let said = ask(function);
-    if said.code == abi::OK { Ok(()) } else { Err(failure(name, said)) }
+    if said.code == abi::OK { Ok(()) } else { Err(failure(name, &said)) }
 }
 
 /// The failure that a return code stands for.
 #[cold]
-pub(crate) fn failure(name: &str, said: Said) -> Failure {
+pub(crate) fn failure(name: &str, said: &Said) -> Failure {
     let text = |otherwise: &str| {
         if said.text.is_empty() { otherwise.to_owned() } else { said.text.clone() }
     };

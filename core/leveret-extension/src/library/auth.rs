@@ -70,7 +70,7 @@ impl PluginAuth {
         let decision = said.code;
         let reason = match decision {
             abi::ALLOW | abi::DENY | abi::DEFER => said.text,
-            _ => self.failed(failure(&self.name, said).text),
+            _ => self.failed(failure(&self.name, &said).text),
         };
         waiting.answer(Given { decision, user: None, tags: Vec::new(), reason });
     }

@@ -205,7 +205,6 @@ unsafe fn read(reply: &Reply) -> Given {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
@@ -221,7 +220,7 @@ mod tests {
     }
 
     fn question() -> (Waiting, mpsc::Receiver<Decision>) {
-        let (sender, receiver) = mpsc::channel();
+        let (sender, receiver) = mpsc::sync_channel(1);
         (Waiting::Access(Box::new(move |decision| drop(sender.send(decision)))), receiver)
     }
 

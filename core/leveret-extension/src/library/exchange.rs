@@ -7,9 +7,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use leveret_plugin::abi::{self, Bytes, ExchangeVtable};
-use leveret_plugin::host::{
-    Declaration, Exchange, ExchangeType, Failure, Origin, Slot, Table,
-};
+use leveret_plugin::host::{Declaration, Exchange, ExchangeType, Failure, Origin, Slot, Table};
 use leveret_plugin::message::{Binding, Message};
 
 use super::answer::demand;
@@ -91,13 +89,7 @@ impl ExchangeType for PluginExchangeType {
         let mut exchange = ptr::null_mut();
         // SAFETY: what is passed lives for the call, the host for the process.
         demand(&self.name, |answer| unsafe {
-            (self.required.create)(
-                self.setting.host,
-                config,
-                &declaration,
-                &mut exchange,
-                answer,
-            )
+            (self.required.create)(self.setting.host, config, &declaration, &mut exchange, answer)
         })?;
         Ok(Arc::new(PluginExchange(Arc::new(Declared {
             name: Arc::clone(&self.name),

@@ -63,8 +63,10 @@ pub(crate) fn start(plugin: &Plugin, setting: &Setting) -> Result<Vec<Extension>
             abi::KIND_AUTH => Kind::Auth,
             unknown => {
                 let (origin, name) = (&plugin.origin, &item.name);
-                let text = format!("{origin}: '{name}' is of kind {unknown}, which this broker \
-                                    does not know; it is left out");
+                let text = format!(
+                    "{origin}: '{name}' is of kind {unknown}, which this broker \
+                                    does not know; it is left out"
+                );
                 setting.log(Level::Warn, &plugin.name, &text);
                 continue;
             }

@@ -20,12 +20,8 @@ use crate::draft::with_draft;
 /// Longest routing key, in bytes.
 const SHORT: usize = 255;
 
-type Apply = unsafe extern "C" fn(
-    *const c_void,
-    u32,
-    *mut abi::MessageMut,
-    *mut abi::Answer,
-) -> i32;
+type Apply =
+    unsafe extern "C" fn(*const c_void, u32, *mut abi::MessageMut, *mut abi::Answer) -> i32;
 
 /// A transform of a plugin.
 pub(crate) struct PluginTransform {
@@ -128,7 +124,7 @@ impl PluginTransform {
                 let code = if code == 0 { 541 } else { code };
                 Ok(Verdict::Reject(code, text("rejected")))
             }
-            _ => Err(failure(&self.name, said)),
+            _ => Err(failure(&self.name, &said)),
         }
     }
 }

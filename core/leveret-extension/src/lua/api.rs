@@ -74,10 +74,7 @@ fn replace_strings(stack: &Stack, context: &Context) {
 }
 
 fn message_metatable() -> [Entry; 2] {
-    [
-        (c"__index", host_function!(message::index)),
-        (c"__newindex", host_function!(message::assign)),
-    ]
+    [(c"__index", host_function!(message::index)), (c"__newindex", host_function!(message::assign))]
 }
 
 fn headers_metatable() -> [Entry; 3] {

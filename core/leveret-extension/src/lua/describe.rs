@@ -65,11 +65,13 @@ fn kind(table: &Table, wanted: Option<Kind>) -> Result<Kind, String> {
         (None, Some(told), None) => told,
         (None, None, _) => {
             return Err("has none of route, publish, deliver, authenticate and authorise, so it \
-                        is no extension".into());
+                        is no extension"
+                .into());
         }
         (None, Some(_), Some(_)) => {
             return Err("has functions of more than one kind; say kind = \"exchange\", \
-                        \"transform\" or \"auth\"".into());
+                        \"transform\" or \"auth\""
+                .into());
         }
     };
     match wanted {

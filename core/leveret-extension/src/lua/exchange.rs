@@ -149,7 +149,8 @@ impl Vm {
             if failure.kind == FailureKind::Timeout {
                 return failure; // the next may be quicker, and too many suspend the script
             }
-            failure.text = format!("exchange is faulted, its bindings cannot be replayed: {failure}");
+            failure.text =
+                format!("exchange is faulted, its bindings cannot be replayed: {failure}");
             position.fail(failure.clone());
             failure
         })

@@ -205,9 +205,8 @@ impl Watchdog {
 
     #[cold]
     fn start() -> Self {
-        let spawned = thread::Builder::new()
-            .name("leveret-watchdog".into())
-            .spawn(|| Self::get().run());
+        let spawned =
+            thread::Builder::new().name("leveret-watchdog".into()).spawn(|| Self::get().run());
         assert!(spawned.is_ok(), "no thread for the watchdog of scripts");
         Self {
             watched: Mutex::new(Vec::new()),

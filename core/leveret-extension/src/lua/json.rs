@@ -169,7 +169,8 @@ fn write_number(number: f64, out: &mut Vec<u8>) -> Result<(), String> {
 }
 
 fn write_text(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
-    let text = std::str::from_utf8(bytes).map_err(|_| "a string that is no UTF-8 cannot be JSON")?;
+    let text =
+        std::str::from_utf8(bytes).map_err(|_| "a string that is no UTF-8 cannot be JSON")?;
     serde_json::to_writer(out, text).map_err(|e| e.to_string())
 }
 

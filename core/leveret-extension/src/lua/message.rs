@@ -97,22 +97,28 @@ pub(crate) fn connection_index(stack: &Stack) -> Result<c_int, String> {
 pub(crate) fn assign(stack: &Stack) -> Result<c_int, String> {
     let name = field_name(stack, MESSAGE, "message")?;
     let name = String::from_utf8_lossy(name);
-    Err(format!("msg.{name} cannot be assigned; there are msg:set_body, msg:set_routing_key, \
-                 msg.headers and msg.properties"))
+    Err(format!(
+        "msg.{name} cannot be assigned; there are msg:set_body, msg:set_routing_key, \
+                 msg.headers and msg.properties"
+    ))
 }
 
 /// `msg:body()`
 pub(crate) fn body(stack: &Stack) -> Result<c_int, String> {
     let context = of_message(stack, "msg:body()")?;
-    context.read(|message| Ok(stack.push_bytes(message.body)))?;
-    Ok(1)
+    context.read(|message| {
+        stack.push_bytes(message.body);
+        Ok(1)
+    })
 }
 
 /// `msg:body_buffer()`
 pub(crate) fn body_buffer(stack: &Stack) -> Result<c_int, String> {
     let context = of_message(stack, "msg:body_buffer()")?;
-    context.read(|message| Ok(stack.push_buffer(message.body)))?;
-    Ok(1)
+    context.read(|message| {
+        stack.push_buffer(message.body);
+        Ok(1)
+    })
 }
 
 /// `msg:set_body(text)`
@@ -171,9 +177,11 @@ pub(crate) fn iterate_headers(stack: &Stack) -> Result<c_int, String> {
     }
     context.forbid_if_pure("msg.headers")?;
     stack.push_kept(context.kept().next);
-    context.read(|message| Ok(value::push_table(stack, properties(message)?.headers())))?;
-    stack.push_nil();
-    Ok(3)
+    context.read(|message| {
+        value::push_table(stack, properties(message)?.headers());
+        stack.push_nil();
+        Ok(3)
+    })
 }
 
 /// Changes the properties of the message at hand.

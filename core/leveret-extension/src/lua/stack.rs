@@ -325,9 +325,7 @@ pub(crate) unsafe fn enter(state: *mut ffi::lua_State, function: HostFunction) -
 /// Makes a `lua_CFunction` of a [`HostFunction`].
 macro_rules! host_function {
     ($function:expr) => {{
-        unsafe extern "C-unwind" fn call(
-            state: *mut mlua::ffi::lua_State,
-        ) -> std::ffi::c_int {
+        unsafe extern "C-unwind" fn call(state: *mut mlua::ffi::lua_State) -> std::ffi::c_int {
             // SAFETY: only the VM calls this.
             unsafe { $crate::lua::stack::enter(state, $function) }
         }

@@ -62,12 +62,7 @@ pub(crate) fn encode(stack: &Stack, index: c_int) -> Result<Vec<u8>, String> {
     Ok(out)
 }
 
-fn encode_to(
-    stack: &Stack,
-    index: c_int,
-    depth: usize,
-    out: &mut Vec<u8>,
-) -> Result<(), String> {
+fn encode_to(stack: &Stack, index: c_int, depth: usize, out: &mut Vec<u8>) -> Result<(), String> {
     match stack.kind(index) {
         Kind::Bool => Value::Bool(stack.boolean(index)).encode(out),
         Kind::Number => number(stack.number(index)).encode(out),

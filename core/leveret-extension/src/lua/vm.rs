@@ -135,7 +135,12 @@ impl Vm {
     }
 
     /// Keeps the script's functions and its configuration.
-    fn keep(&mut self, lua: &Lua, returned: &Value, config: &serde_json::Value) -> mlua::Result<()> {
+    fn keep(
+        &mut self,
+        lua: &Lua,
+        returned: &Value,
+        config: &serde_json::Value,
+    ) -> mlua::Result<()> {
         let Value::Table(table) = returned else { return Ok(()) };
         let keep = |name: &str| -> mlua::Result<Option<c_int>> {
             let Value::Function(function) = table.raw_get(name)? else { return Ok(None) };

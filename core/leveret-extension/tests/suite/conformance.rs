@@ -91,7 +91,9 @@ fn a_loaded_one_may_take_the_place_of_a_built_in_one() {
     let mut registry = built_in(&leveret_direct::PLUGIN);
     let object = cargo("leveret-exchange-direct");
     let error = registry.load_library(&object, &LibraryOptions::default()).expect_err("is taken");
-    assert!(error.to_string().starts_with("exchange type 'direct' is registered twice, by built in"));
+    assert!(
+        error.to_string().starts_with("exchange type 'direct' is registered twice, by built in")
+    );
     let replace = LibraryOptions { replace: true, ..LibraryOptions::default() };
     registry.load_library(&object, &replace).expect("replaces");
     assert_eq!(registry.exchange_types()[0].origin(), &Origin::Library(object));

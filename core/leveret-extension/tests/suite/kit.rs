@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use leveret_extension::{Limits, LoadError, ManualClock, Registry, ScriptOptions, ScriptSource};
-use leveret_plugin::host::{
-    Declaration, Exchange, Failure, Host, Level, Slot, Table, UserRecord,
-};
+use leveret_plugin::host::{Declaration, Exchange, Failure, Host, Level, Slot, Table, UserRecord};
 use leveret_plugin::message::{Binding, Message};
 use leveret_plugin::properties::PropertiesEditor;
 use leveret_plugin::table::TableBuilder;
@@ -121,7 +119,10 @@ pub(crate) fn route(table: &dyn Table, key: &str) -> Result<Vec<Slot>, Failure> 
     route_message(table, &message(key, &[0, 0], b""))
 }
 
-pub(crate) fn route_message(table: &dyn Table, message: &Message<'_>) -> Result<Vec<Slot>, Failure> {
+pub(crate) fn route_message(
+    table: &dyn Table,
+    message: &Message<'_>,
+) -> Result<Vec<Slot>, Failure> {
     let mut slots = Vec::new();
     table.route(message, &mut slots)?;
     slots.sort_unstable();
@@ -139,7 +140,11 @@ pub(crate) fn with_headers(headers: &[(&str, Value<'_>)]) -> Vec<u8> {
 
 /// The pairs of a field table.
 pub(crate) fn arguments(pairs: &[(&str, Value<'_>)]) -> Vec<u8> {
-    pairs.iter().map(|(name, value)| (name.as_bytes(), *value)).collect::<TableBuilder>().into_bytes()
+    pairs
+        .iter()
+        .map(|(name, value)| (name.as_bytes(), *value))
+        .collect::<TableBuilder>()
+        .into_bytes()
 }
 
 /// Whether an extension of this name is among those of one kind.

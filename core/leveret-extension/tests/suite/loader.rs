@@ -140,7 +140,8 @@ fn a_file_that_everybody_may_write() {
 #[test]
 fn a_file_with_another_digest() {
     let path = c("fanout.c", "digest.so", &[]);
-    let sha256 = |digest: &str| LibraryOptions { sha256: Some(digest.into()), ..Default::default() };
+    let sha256 =
+        |digest: &str| LibraryOptions { sha256: Some(digest.into()), ..Default::default() };
     let error = load_library(&path, &sha256("00ff")).err().expect("must not load");
     let found = error.split("its sha256 is ").nth(1).and_then(|rest| rest.split(' ').next());
     let found = found.expect("says which").to_uppercase();

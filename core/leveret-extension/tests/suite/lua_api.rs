@@ -93,16 +93,25 @@ fn properties_by_name() {
         assert(p.content_type == 'text/plain' and p.priority == 9 and p.timestamp == 77)
         assert(p.reply_to == nil)",
     );
-    assert_eq!(error_in("return msg.properties.colour"), "test.lua:6: there is no property 'colour'");
+    assert_eq!(
+        error_in("return msg.properties.colour"),
+        "test.lua:6: there is no property 'colour'"
+    );
 }
 
 #[test]
 fn what_is_no_field_is_an_error_with_the_line() {
     assert_eq!(error_in("\nreturn msg.bdy"), "test.lua:7: msg has no field 'bdy'");
-    assert_eq!(error_in("msg.x = 1"), "test.lua:6: msg.x cannot be assigned; there are \
-        msg:set_body, msg:set_routing_key, msg.headers and msg.properties");
-    assert_eq!(error_in("msg.body()"), "test.lua:6: msg:body() must be called on a message, with \
-        a colon");
+    assert_eq!(
+        error_in("msg.x = 1"),
+        "test.lua:6: msg.x cannot be assigned; there are \
+        msg:set_body, msg:set_routing_key, msg.headers and msg.properties"
+    );
+    assert_eq!(
+        error_in("msg.body()"),
+        "test.lua:6: msg:body() must be called on a message, with \
+        a colon"
+    );
 }
 
 #[test]
@@ -250,7 +259,9 @@ fn log_lines_carry_script_and_line() {
     let table = declare(&registry).build(&[]).expect("builds");
     assert_eq!(route(&*table, "k"), Ok(vec![0]));
     let lines = host.lines.lock();
-    let wanted =
-        [(Level::Warn, "test.lua:6: n is 5 true".into()), (Level::Info, "test.lua:7: hello".into())];
+    let wanted = [
+        (Level::Warn, "test.lua:6: n is 5 true".into()),
+        (Level::Info, "test.lua:7: hello".into()),
+    ];
     assert_eq!(*lines, wanted);
 }

@@ -29,14 +29,14 @@ end
 return A";
 
 fn login(auth: &dyn Auth, mechanism: &str, user: &str, password: &str) -> Receiver<Login> {
-    let (sender, receiver) = mpsc::channel();
+    let (sender, receiver) = mpsc::sync_channel(1);
     let credentials = Credentials { mechanism, user, password: password.as_bytes(), peer: PEER };
     auth.authenticate(&credentials, Box::new(move |login| drop(sender.send(login))));
     receiver
 }
 
 fn decide(auth: &dyn Auth, action: Action<'_>) -> Decision {
-    let (sender, receiver) = mpsc::channel();
+    let (sender, receiver) = mpsc::sync_channel(1);
     let access = Access { user: "ann", vhost: "/", peer: PEER, action };
     auth.authorise(&access, Box::new(move |decision| drop(sender.send(decision))));
     receiver.recv().expect("answers")

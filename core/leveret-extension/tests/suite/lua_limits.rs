@@ -121,9 +121,11 @@ fn the_thread_and_the_script_go_on_after_each_kind_of_failure() {
 
 #[test]
 fn a_late_watchdog_does_not_end_the_next_call() {
-    let table = routing("if key == 'loop' then while true do end end
+    let table = routing(
+        "if key == 'loop' then while true do end end
         for _ = 1, 1000 do string.find(key, '^.*$') end
-        return 0");
+        return 0",
+    );
     assert_eq!(route(&*table, "loop").expect_err("times out").kind, FailureKind::Timeout);
     for _ in 0..1000 {
         assert_eq!(route(&*table, "fine"), Ok(vec![0]));
@@ -187,9 +189,26 @@ fn a_script_that_loops_at_load_is_refused_with_its_line() {
 #[test]
 fn nothing_leads_out_of_the_sandbox() {
     for name in [
-        "os.execute", "os.exit", "os.getenv", "os.remove", "io", "debug", "loadstring", "load",
-        "dofile", "loadfile", "require", "package", "collectgarbage", "getfenv", "setfenv",
-        "newproxy", "gcinfo", "string.dump", "jit", "ffi",
+        "os.execute",
+        "os.exit",
+        "os.getenv",
+        "os.remove",
+        "io",
+        "debug",
+        "loadstring",
+        "load",
+        "dofile",
+        "loadfile",
+        "require",
+        "package",
+        "collectgarbage",
+        "getfenv",
+        "setfenv",
+        "newproxy",
+        "gcinfo",
+        "string.dump",
+        "jit",
+        "ffi",
     ] {
         let table = routing(&format!("return {name} == nil and 1 or 0"));
         assert_eq!(route(&*table, "k"), Ok(vec![1]), "{name}");
@@ -226,8 +245,7 @@ fn bytecode_is_not_a_script() {
 fn globals_of_one_script_are_not_seen_by_another() {
     let mut registry = registry();
     for name in ["one", "two"] {
-        let text = exchange_script("seen = (seen or 0) + 1 return seen")
-            .replace("x-test", name);
+        let text = exchange_script("seen = (seen or 0) + 1 return seen").replace("x-test", name);
         registry.load_script(&embedded(name, &text), &ScriptOptions::default()).expect("loads");
     }
     for kind in registry.exchange_types() {

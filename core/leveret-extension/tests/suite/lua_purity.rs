@@ -29,9 +29,8 @@ fn what_depends_on_more_than_the_key_is_refused_at_load() {
         ("pcall(function() return msg.user end) return 0 * msg.body_size", "msg.body_size"),
     ] {
         let text = load_error(&pure_script(body));
-        let wanted = format!(
-            "script test.lua:6: {what} may not be used: the script declares pure = true"
-        );
+        let wanted =
+            format!("script test.lua:6: {what} may not be used: the script declares pure = true");
         assert_eq!(text, wanted, "{body}");
     }
 }

@@ -82,8 +82,10 @@ fn random_reaches_every_queue_and_no_other() {
 
 #[test]
 fn content_routes_by_a_header_and_a_field() {
-    let arguments =
-        arguments(&[("x-header", Value::Text(b"type")), ("x-field", Value::Text(b"order.country"))]);
+    let arguments = arguments(&[
+        ("x-header", Value::Text(b"type")),
+        ("x-field", Value::Text(b"order.country")),
+    ]);
     let exchange = exchange("x-lua-content", &arguments);
     let bindings = [
         binding(0, "invoice", "q0"),

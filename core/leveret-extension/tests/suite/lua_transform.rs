@@ -9,8 +9,10 @@ use leveret_plugin::value::Value;
 use crate::kit::*;
 
 fn transform(body: &str) -> Registry {
-    load(&format!("local T = {{ name = 'test' }}\nfunction T.publish(msg, conn, cfg)\n{body}\nend\nreturn T"))
-        .expect("loads")
+    load(&format!(
+        "local T = {{ name = 'test' }}\nfunction T.publish(msg, conn, cfg)\n{body}\nend\nreturn T"
+    ))
+    .expect("loads")
 }
 
 /// Applies the body of `publish` to a message with a few headers.
@@ -112,7 +114,10 @@ fn wrong_values_are_errors_that_say_what_is_right() {
         ("msg:set_routing_key(('x'):rep(256))", "a routing key is a string of at most 255 bytes"),
         ("msg.headers.f = print", "a function cannot be a header"),
         ("msg.headers[('n'):rep(256)] = 1", "field name too long"),
-        ("msg.properties.priority = 256", "msg.properties.priority takes a whole number from 0 to 255"),
+        (
+            "msg.properties.priority = 256",
+            "msg.properties.priority takes a whole number from 0 to 255",
+        ),
         ("msg.properties.reply_to = 5", "msg.properties.reply_to takes a string, not a number"),
         ("msg.properties.headers = {}", "headers are in msg.headers"),
     ] {

@@ -1,6 +1,7 @@
 //! Tests of the registry, the scripts and the loader through the traits that the broker uses.
 
 mod conformance;
+mod examples;
 mod kit;
 mod loader;
 mod lua_api;

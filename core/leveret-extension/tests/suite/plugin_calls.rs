@@ -125,7 +125,7 @@ fn a_transform_changes_a_message_unless_it_fails() {
 }
 
 fn login(auth: &dyn Auth, user: &str, mechanism: &str) -> Receiver<Login> {
-    let (sender, receiver) = mpsc::channel();
+    let (sender, receiver) = mpsc::sync_channel(1);
     let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let credentials = Credentials { mechanism, user, password: b"secret", peer };
     auth.authenticate(&credentials, Box::new(move |login| drop(sender.send(login))));
@@ -158,7 +158,7 @@ fn a_panic_in_an_auth_plugin_denies() {
         ("guest", Decision::Allow),
         ("ann", Decision::Deny("only guest".into())),
     ] {
-        let (sender, receiver) = mpsc::channel();
+        let (sender, receiver) = mpsc::sync_channel(1);
         let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let access = Access { user, vhost: "/", peer, action: Action::Access };
         auth.authorise(&access, Box::new(move |decision| drop(sender.send(decision))));

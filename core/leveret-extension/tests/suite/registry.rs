@@ -64,7 +64,10 @@ fn scripts_that_are_no_extension_say_what_is_missing() {
         ("return {}", "the table it returns has no name"),
         ("return { name = '' }", "name must be text that is not empty"),
         ("return { name = 5 }", "name must be a string, not integer"),
-        ("return { name = 'a' }", "has none of route, publish, deliver, authenticate and authorise"),
+        (
+            "return { name = 'a' }",
+            "has none of route, publish, deliver, authenticate and authorise",
+        ),
         ("return { name = 'a', kind = 'shape' }", "kind must be \"exchange\", \"transform\" or"),
         ("return { name = 'a', route = print }", "has no function bind, which its kind needs"),
         ("return { name = 'a', kind = 'auth' }", "has no function authenticate or authorise"),
@@ -103,8 +106,5 @@ fn errors_at_load_name_script_and_line() {
 fn a_script_of_another_kind_than_configured_is_refused() {
     let options = ScriptOptions { kind: Some(Kind::Auth), ..ScriptOptions::default() };
     let error = load_with(&exchange_script("return 0"), &options).err().expect("refuses");
-    assert_eq!(
-        error.to_string(),
-        "script test.lua: is of kind exchange but is configured as auth"
-    );
+    assert_eq!(error.to_string(), "script test.lua: is of kind exchange but is configured as auth");
 }
