@@ -135,36 +135,112 @@ typedef struct leveret_bytes {
   size_t len;
 } leveret_bytes;
 
-// What an auth plugin says through a leveret_completion.
-typedef struct leveret_reply {
+// An IP address: `family` is 0 (none), 4 (first four octets) or 6 (all sixteen).
+typedef struct leveret_address {
+  // 0, 4 or 6.
+  uint8_t family;
+  // Zero.
+  uint8_t reserved[3];
+  // The address in network order.
+  uint8_t octets[16];
+} leveret_address;
+
+// Room for what a plugin says beside its return code. The broker provides it; the plugin writes at
+// most `capacity` bytes of UTF-8 to `text` and sets `length`.
+typedef struct leveret_answer {
   // Size of this struct in bytes.
   uint32_t size;
-  // LEVERET_ALLOW, LEVERET_DENY, LEVERET_DEFER, or a failure, which denies.
-  int32_t decision;
-  // authenticate, LEVERET_ALLOW: name of the user; absent: as given.
-  struct leveret_bytes user;
-  // authenticate, LEVERET_ALLOW: its tags, such as `administrator`.
-  const struct leveret_bytes *tags;
-  // Number of tags.
-  size_t tag_count;
-  // Why, for the log only.
-  struct leveret_bytes reason;
-} leveret_reply;
+  // Reply code that goes with LEVERET_REJECT; 0 stands for 541.
+  uint32_t reply_code;
+  // Where to write the text.
+  uint8_t *text;
+  // Bytes that fit there.
+  uint32_t capacity;
+  // Bytes that were written; 0 at first.
+  uint32_t length;
+} leveret_answer;
 
-// The right to answer one question, once, from any thread. May be copied; `complete` of a token
-// that was answered, or that nobody waits for any more, does nothing and returns LEVERET_FAILED.
-typedef struct leveret_completion {
+// A message on its way.
+typedef struct leveret_message {
+  // Size of this struct in bytes.
+  uint32_t size;
+  // `LEVERET_MESSAGE_*`.
+  uint32_t flags;
+  // Virtual host.
+  struct leveret_bytes vhost;
+  // Exchange that it was published to.
+  struct leveret_bytes exchange;
+  // Routing key.
+  struct leveret_bytes routing_key;
+  // Property flags and property list of the content header, as on the wire.
+  struct leveret_bytes properties;
+  // The whole body.
+  struct leveret_bytes body;
+  // User of the connection: the publisher's, or the consumer's at delivery.
+  struct leveret_bytes user;
+  // Queue that it is delivered from; empty at publish.
+  struct leveret_bytes queue;
+  // Peer of that connection.
+  struct leveret_address peer;
+} leveret_message;
+
+// The permissions of one user in one virtual host.
+typedef struct leveret_permission_record {
   // Size of this struct in bytes.
   uint32_t size;
   // Zero.
   uint32_t reserved;
-  // Names the question; never used again.
-  uint64_t token;
-  // The broker's own; lives as long as the process.
+  // The virtual host.
+  struct leveret_bytes vhost;
+  // Pattern of names that may be created and deleted.
+  struct leveret_bytes configure;
+  // Pattern of names that may be written to.
+  struct leveret_bytes write;
+  // Pattern of names that may be read from.
+  struct leveret_bytes read;
+} leveret_permission_record;
+
+// A user as the broker stores it.
+typedef struct leveret_user {
+  // Size of this struct in bytes.
+  uint32_t size;
+  // `LEVERET_USER_*`.
+  uint32_t flags;
+  // Name of the user.
+  struct leveret_bytes name;
+  // Password hash in PHC form, `well-known:PASSWORD`, or empty.
+  struct leveret_bytes password_hash;
+  // Tags.
+  const struct leveret_bytes *tags;
+  // Number of tags.
+  size_t tag_count;
+  // Permissions by virtual host, stepped by the size of the first.
+  const struct leveret_permission_record *permissions;
+  // Number of permissions.
+  size_t permission_count;
+} leveret_user;
+
+// The type of `visit` in `leveret_host.user`: looks at the user that was found, while the call lasts.
+typedef void (*leveret_user_visitor)(void *context, const struct leveret_user *user);
+
+// What the broker does for plugins. Its functions may be called from any thread.
+typedef struct leveret_host {
+  // Size of this struct in bytes.
+  uint32_t size;
+  // The broker's LEVERET_ABI_MAJOR.
+  uint16_t abi_major;
+  // The broker's LEVERET_ABI_MINOR.
+  uint16_t abi_minor;
+  // The broker's own; the first argument of every function.
   void *context;
-  // Answers. May be called before the question's function returns, which then says LEVERET_PENDING.
-  int32_t (*complete)(void *context, uint64_t token, const struct leveret_reply *reply);
-} leveret_completion;
+  // Writes one line to the broker's log on behalf of the plugin `source`.
+  void (*log)(void *context, uint32_t level, struct leveret_bytes source, struct leveret_bytes text);
+  // Looks a user up and shows it to `visit`. 1: found, 0: there is none.
+  int32_t (*user)(void *context,
+                  struct leveret_bytes name,
+                  void (*visit)(void *context, const struct leveret_user *user),
+                  void *visit_context);
+} leveret_host;
 
 // One thing that a plugin offers.
 typedef struct leveret_item {
@@ -208,197 +284,9 @@ typedef struct leveret_descriptor {
   const struct leveret_item *items;
 } leveret_descriptor;
 
-// Where a route puts the slots it chose: a buffer of the broker, used again and again.
-typedef struct leveret_slots {
-  // Size of this struct in bytes.
-  uint32_t size;
-  // Slots in the buffer; the plugin writes `ptr[len]` and raises it.
-  uint32_t len;
-  // Slots that fit.
-  uint32_t capacity;
-  // Zero.
-  uint32_t reserved;
-  // The buffer.
-  uint32_t *ptr;
-  // The broker's own.
-  void *context;
-  // Makes room for `extra` slots more; changes `ptr` and `capacity`. Not 0: there is none.
-  int32_t (*grow)(struct leveret_slots *slots, uint32_t extra);
-} leveret_slots;
-
-// The permissions of one user in one virtual host.
-typedef struct leveret_permission_record {
-  // Size of this struct in bytes.
-  uint32_t size;
-  // Zero.
-  uint32_t reserved;
-  // The virtual host.
-  struct leveret_bytes vhost;
-  // Pattern of names that may be created and deleted.
-  struct leveret_bytes configure;
-  // Pattern of names that may be written to.
-  struct leveret_bytes write;
-  // Pattern of names that may be read from.
-  struct leveret_bytes read;
-} leveret_permission_record;
-
-// A user as the broker stores it.
-typedef struct leveret_user {
-  // Size of this struct in bytes.
-  uint32_t size;
-  // `LEVERET_USER_*`.
-  uint32_t flags;
-  // Name of the user.
-  struct leveret_bytes name;
-  // Password hash in PHC form, `well-known:PASSWORD`, or empty.
-  struct leveret_bytes password_hash;
-  // Tags.
-  const struct leveret_bytes *tags;
-  // Number of tags.
-  size_t tag_count;
-  // Permissions by virtual host, stepped by the size of the first.
-  const struct leveret_permission_record *permissions;
-  // Number of permissions.
-  size_t permission_count;
-} leveret_user;
-
-// What the broker does for plugins. Its functions may be called from any thread.
-typedef struct leveret_host {
-  // Size of this struct in bytes.
-  uint32_t size;
-  // The broker's LEVERET_ABI_MAJOR.
-  uint16_t abi_major;
-  // The broker's LEVERET_ABI_MINOR.
-  uint16_t abi_minor;
-  // The broker's own; the first argument of every function.
-  void *context;
-  // Writes one line to the broker's log on behalf of the plugin `source`.
-  void (*log)(void *context, uint32_t level, struct leveret_bytes source, struct leveret_bytes text);
-  // Looks a user up and shows it to `visit`. 1: found, 0: there is none.
-  int32_t (*user)(void *context,
-                  struct leveret_bytes name,
-                  void (*visit)(void *context, const struct leveret_user *user),
-                  void *visit_context);
-} leveret_host;
-
-// Room for what a plugin says beside its return code. The broker provides it; the plugin writes at
-// most `capacity` bytes of UTF-8 to `text` and sets `length`.
-typedef struct leveret_answer {
-  // Size of this struct in bytes.
-  uint32_t size;
-  // Reply code that goes with LEVERET_REJECT; 0 stands for 541.
-  uint32_t reply_code;
-  // Where to write the text.
-  uint8_t *text;
-  // Bytes that fit there.
-  uint32_t capacity;
-  // Bytes that were written; 0 at first.
-  uint32_t length;
-} leveret_answer;
-
-// An IP address: `family` is 0 (none), 4 (first four octets) or 6 (all sixteen).
-typedef struct leveret_address {
-  // 0, 4 or 6.
-  uint8_t family;
-  // Zero.
-  uint8_t reserved[3];
-  // The address in network order.
-  uint8_t octets[16];
-} leveret_address;
-
-// A login attempt.
-typedef struct leveret_credentials {
-  // Size of this struct in bytes.
-  uint32_t size;
-  // Zero.
-  uint32_t reserved;
-  // SASL mechanism, such as `PLAIN`.
-  struct leveret_bytes mechanism;
-  // User name.
-  struct leveret_bytes user;
-  // Password, any bytes.
-  struct leveret_bytes password;
-  // Address of the peer.
-  struct leveret_address peer;
-} leveret_credentials;
-
-// What a user wants to do.
-typedef struct leveret_access {
-  // Size of this struct in bytes.
-  uint32_t size;
-  // `LEVERET_ACTION_*`.
-  uint32_t action;
-  // `LEVERET_PERMISSION_*`; 0 for LEVERET_ACTION_ACCESS.
-  uint32_t permission;
-  // Zero.
-  uint32_t reserved;
-  // The user, as authentication named it.
-  struct leveret_bytes user;
-  // The virtual host.
-  struct leveret_bytes vhost;
-  // Name of the exchange or queue; the default exchange is `amq.default`.
-  struct leveret_bytes name;
-  // Routing key (LEVERET_ACTION_TOPIC only).
-  struct leveret_bytes routing_key;
-  // Address of the peer.
-  struct leveret_address peer;
-} leveret_access;
-
-// An authentication and authorisation backend. All functions but `create` and `destroy` may run
-// on many threads at once.
-typedef struct leveret_auth_vtable {
-  // Size of this struct in bytes.
-  uint32_t size;
-  // Zero.
-  uint32_t flags;
-  // SASL mechanisms it understands, separated by spaces.
-  struct leveret_bytes mechanisms;
-  // Makes the backend. `config` is JSON text. Required.
-  int32_t (*create)(const struct leveret_host *host,
-                    struct leveret_bytes config,
-                    void **auth,
-                    struct leveret_answer *answer);
-  // Ends what `create` made. Required.
-  void (*destroy)(void *auth);
-  // Checks a login: LEVERET_ALLOW (this user name, no tags), LEVERET_DENY, LEVERET_DEFER (the text of the
-  // answer is the reason), LEVERET_PENDING, or a failure, which denies. Null: defers.
-  int32_t (*authenticate)(const void *auth,
-                          const struct leveret_credentials *credentials,
-                          const struct leveret_completion *completion,
-                          struct leveret_answer *answer);
-  // Checks one access, with the same codes. Null: defers.
-  int32_t (*authorise)(const void *auth,
-                       const struct leveret_access *access,
-                       const struct leveret_completion *completion,
-                       struct leveret_answer *answer);
-  // Users, passwords or permissions have changed: forget what was remembered. Null: nothing.
-  void (*changed)(const void *auth);
-} leveret_auth_vtable;
-
-// Which messages a transform is concerned with; the broker tests it. An absent text (null `ptr`)
-// matches everything; names may end in `*`.
-typedef struct leveret_interest {
-  // Size of this struct in bytes.
-  uint32_t size;
-  // `LEVERET_STAGE_*`, combined.
-  uint32_t stages;
-  // `LEVERET_ON_ERROR_*`.
-  uint32_t on_error;
-  // Zero.
-  uint32_t reserved;
-  // Name of the exchange that the message was published to.
-  struct leveret_bytes exchange;
-  // Name of the queue (deliver only).
-  struct leveret_bytes queue;
-  // Routing key.
-  struct leveret_bytes routing_key;
-  // The property content_type.
-  struct leveret_bytes content_type;
-  // User who published (publish) or consumes (deliver).
-  struct leveret_bytes user;
-  // A header that must be present.
-  struct leveret_bytes header;
-} leveret_interest;
+// The exported function. It may use `host` only for as long as it checks its version and sets up
+// logging; null means that the plugin cannot work with this broker.
+typedef const struct leveret_descriptor *(*leveret_entry)(const struct leveret_host *host);
 
 // A binding of the exchange.
 typedef struct leveret_binding {
@@ -432,29 +320,23 @@ typedef struct leveret_declaration {
   struct leveret_bytes arguments;
 } leveret_declaration;
 
-// A message on its way.
-typedef struct leveret_message {
+// Where a route puts the slots it chose: a buffer of the broker, used again and again.
+typedef struct leveret_slots {
   // Size of this struct in bytes.
   uint32_t size;
-  // `LEVERET_MESSAGE_*`.
-  uint32_t flags;
-  // Virtual host.
-  struct leveret_bytes vhost;
-  // Exchange that it was published to.
-  struct leveret_bytes exchange;
-  // Routing key.
-  struct leveret_bytes routing_key;
-  // Property flags and property list of the content header, as on the wire.
-  struct leveret_bytes properties;
-  // The whole body.
-  struct leveret_bytes body;
-  // User of the connection: the publisher's, or the consumer's at delivery.
-  struct leveret_bytes user;
-  // Queue that it is delivered from; empty at publish.
-  struct leveret_bytes queue;
-  // Peer of that connection.
-  struct leveret_address peer;
-} leveret_message;
+  // Slots in the buffer; the plugin writes `ptr[len]` and raises it.
+  uint32_t len;
+  // Slots that fit.
+  uint32_t capacity;
+  // Zero.
+  uint32_t reserved;
+  // The buffer.
+  uint32_t *ptr;
+  // The broker's own.
+  void *context;
+  // Makes room for `extra` slots more; changes `ptr` and `capacity`. Not 0: there is none.
+  int32_t (*grow)(struct leveret_slots *slots, uint32_t extra);
+} leveret_slots;
 
 // An exchange type. `exchange` is what `create` made, `table` what `table_build` or `table_fork`
 // made. `route` runs on many threads at once and must not block; the others run one at a time per
@@ -508,9 +390,30 @@ typedef struct leveret_exchange_vtable {
                    struct leveret_answer *answer);
 } leveret_exchange_vtable;
 
-// The exported function. It may use `host` only for as long as it checks its version and sets up
-// logging; null means that the plugin cannot work with this broker.
-typedef const struct leveret_descriptor *(*leveret_entry)(const struct leveret_host *host);
+// Which messages a transform is concerned with; the broker tests it. An absent text (null `ptr`)
+// matches everything; names may end in `*`.
+typedef struct leveret_interest {
+  // Size of this struct in bytes.
+  uint32_t size;
+  // `LEVERET_STAGE_*`, combined.
+  uint32_t stages;
+  // `LEVERET_ON_ERROR_*`.
+  uint32_t on_error;
+  // Zero.
+  uint32_t reserved;
+  // Name of the exchange that the message was published to.
+  struct leveret_bytes exchange;
+  // Name of the queue (deliver only).
+  struct leveret_bytes queue;
+  // Routing key.
+  struct leveret_bytes routing_key;
+  // The property content_type.
+  struct leveret_bytes content_type;
+  // User who published (publish) or consumes (deliver).
+  struct leveret_bytes user;
+  // A header that must be present.
+  struct leveret_bytes header;
+} leveret_interest;
 
 // A message that a transform may change. The functions return LEVERET_OK or LEVERET_FAILED (malformed
 // input, which changes nothing); afterwards `message` shows the new state, and what was read
@@ -538,9 +441,6 @@ typedef struct leveret_message_mut {
   int32_t (*set_body)(struct leveret_message_mut *message, struct leveret_bytes body);
 } leveret_message_mut;
 
-// The type of `visit` in `leveret_host.user`: looks at the user that was found, while the call lasts.
-typedef void (*leveret_user_visitor)(void *context, const struct leveret_user *user);
-
 // A transform of messages. `apply` runs on many threads at once and must not block.
 typedef struct leveret_transform_vtable {
   // Size of this struct in bytes.
@@ -563,6 +463,106 @@ typedef struct leveret_transform_vtable {
                    struct leveret_message_mut *message,
                    struct leveret_answer *answer);
 } leveret_transform_vtable;
+
+// A login attempt.
+typedef struct leveret_credentials {
+  // Size of this struct in bytes.
+  uint32_t size;
+  // Zero.
+  uint32_t reserved;
+  // SASL mechanism, such as `PLAIN`.
+  struct leveret_bytes mechanism;
+  // User name.
+  struct leveret_bytes user;
+  // Password, any bytes.
+  struct leveret_bytes password;
+  // Address of the peer.
+  struct leveret_address peer;
+} leveret_credentials;
+
+// What a user wants to do.
+typedef struct leveret_access {
+  // Size of this struct in bytes.
+  uint32_t size;
+  // `LEVERET_ACTION_*`.
+  uint32_t action;
+  // `LEVERET_PERMISSION_*`; 0 for LEVERET_ACTION_ACCESS.
+  uint32_t permission;
+  // Zero.
+  uint32_t reserved;
+  // The user, as authentication named it.
+  struct leveret_bytes user;
+  // The virtual host.
+  struct leveret_bytes vhost;
+  // Name of the exchange or queue; the default exchange is `amq.default`.
+  struct leveret_bytes name;
+  // Routing key (LEVERET_ACTION_TOPIC only).
+  struct leveret_bytes routing_key;
+  // Address of the peer.
+  struct leveret_address peer;
+} leveret_access;
+
+// What an auth plugin says through a leveret_completion.
+typedef struct leveret_reply {
+  // Size of this struct in bytes.
+  uint32_t size;
+  // LEVERET_ALLOW, LEVERET_DENY, LEVERET_DEFER, or a failure, which denies.
+  int32_t decision;
+  // authenticate, LEVERET_ALLOW: name of the user; absent: as given.
+  struct leveret_bytes user;
+  // authenticate, LEVERET_ALLOW: its tags, such as `administrator`.
+  const struct leveret_bytes *tags;
+  // Number of tags.
+  size_t tag_count;
+  // Why, for the log only.
+  struct leveret_bytes reason;
+} leveret_reply;
+
+// The right to answer one question, once, from any thread. May be copied; `complete` of a token
+// that was answered, or that nobody waits for any more, does nothing and returns LEVERET_FAILED.
+typedef struct leveret_completion {
+  // Size of this struct in bytes.
+  uint32_t size;
+  // Zero.
+  uint32_t reserved;
+  // Names the question; never used again.
+  uint64_t token;
+  // The broker's own; lives as long as the process.
+  void *context;
+  // Answers. May be called before the question's function returns, which then says LEVERET_PENDING.
+  int32_t (*complete)(void *context, uint64_t token, const struct leveret_reply *reply);
+} leveret_completion;
+
+// An authentication and authorisation backend. All functions but `create` and `destroy` may run
+// on many threads at once.
+typedef struct leveret_auth_vtable {
+  // Size of this struct in bytes.
+  uint32_t size;
+  // Zero.
+  uint32_t flags;
+  // SASL mechanisms it understands, separated by spaces.
+  struct leveret_bytes mechanisms;
+  // Makes the backend. `config` is JSON text. Required.
+  int32_t (*create)(const struct leveret_host *host,
+                    struct leveret_bytes config,
+                    void **auth,
+                    struct leveret_answer *answer);
+  // Ends what `create` made. Required.
+  void (*destroy)(void *auth);
+  // Checks a login: LEVERET_ALLOW (this user name, no tags), LEVERET_DENY, LEVERET_DEFER (the text of the
+  // answer is the reason), LEVERET_PENDING, or a failure, which denies. Null: defers.
+  int32_t (*authenticate)(const void *auth,
+                          const struct leveret_credentials *credentials,
+                          const struct leveret_completion *completion,
+                          struct leveret_answer *answer);
+  // Checks one access, with the same codes. Null: defers.
+  int32_t (*authorise)(const void *auth,
+                       const struct leveret_access *access,
+                       const struct leveret_completion *completion,
+                       struct leveret_answer *answer);
+  // Users, passwords or permissions have changed: forget what was remembered. Null: nothing.
+  void (*changed)(const void *auth);
+} leveret_auth_vtable;
 
 
 #ifdef __cplusplus

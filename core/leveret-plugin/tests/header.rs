@@ -1,7 +1,6 @@
 //! `include/leveret_plugin.h` is what cbindgen makes of the contract. After a change of the
 //! contract, `LEVERET_BLESS=1 cargo test -p leveret-plugin --test header` writes it anew.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
@@ -89,9 +88,9 @@ fn snake(name: &str) -> String {
     snake
 }
 
-/// Names in Rust and in C of everything that the contract declares.
-fn names() -> HashMap<String, String> {
-    let mut names = HashMap::new();
+/// Names in Rust and in C of everything that the contract declares, in its order.
+fn names() -> Vec<(String, String)> {
+    let mut names = Vec::new();
     for source in sources() {
         for line in fs::read_to_string(source).expect("the contract is there").lines() {
             let mut words = line.strip_prefix("pub ").unwrap_or("").split([' ', ':', '=', '<']);
@@ -101,7 +100,7 @@ fn names() -> HashMap<String, String> {
                 "const" => format!("LEVERET_{name}"),
                 _ => continue,
             };
-            names.insert(name.to_owned(), in_c);
+            names.push((name.to_owned(), in_c));
         }
     }
     names
@@ -122,9 +121,9 @@ fn header() -> String {
         tab_width: 2,
         ..Config::default()
     };
-    config.export.rename = names.clone();
+    config.export.rename = names.iter().cloned().collect();
     config.export.item_types = vec![ItemType::Constants, ItemType::Structs, ItemType::Typedefs];
-    config.export.include = names.keys().cloned().collect();
+    config.export.include = names.iter().map(|(in_rust, _)| in_rust.clone()).collect();
     config.export.exclude = vec!["ENTRY_SYMBOL".to_owned()];
     let mut builder = Builder::new().with_config(config);
     for source in sources() {
