@@ -1,4 +1,4 @@
--- cargo run --release -- --script-dir examples/lua-auth --set 'auth.chain=["tenants","internal"]'  (then: python3 examples/lua-auth/tenant.py)
+-- cargo run --release -- --script-dir examples/lua-auth --set auth.chain=tenants,internal  (then: python3 examples/lua-auth/tenant.py)
 -- An auth script: users named `tenant-NAME` log in with a shared secret and may use what begins with
 -- their own name, and nothing else. Everybody else is left to the next in the chain.
 

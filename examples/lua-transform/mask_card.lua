@@ -1,4 +1,4 @@
--- cargo run --release -- --script-dir examples/lua-transform --set 'transforms.chain=["mask-card"]'  (then: python3 examples/lua-transform/payments.py)
+-- cargo run --release -- --script-dir examples/lua-transform --set transforms.chain=mask-card  (then: python3 examples/lua-transform/payments.py)
 -- A transform: payments lose all but the last four digits of the card before anybody sees them, and
 -- what is no JSON is refused. When they are delivered, a header says so.
 
