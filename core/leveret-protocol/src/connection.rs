@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crate::channel::{ChannelState, Channels};
 use crate::encode;
 use crate::event::Event;
+use crate::fast::{self, Look};
 use crate::frame::{HEARTBEAT_FRAME, Unframed};
 use crate::heartbeat::Heartbeat;
 use crate::limits::{CLOSING_TIMEOUT_SECS, NO_LIMIT_FRAME_BYTES, SILENT_CLOSE_MS, ServerOptions};
@@ -141,33 +142,59 @@ impl Connection {
     ///
     /// `None` means that more bytes are needed (what is left stays in `input`; see
     /// [`needed`](Self::needed)) or that an answer is awaited ([`is_waiting`](Self::is_waiting)).
-    #[inline]
+    #[inline(always)]
     pub fn next_event<'b>(&mut self, input: &mut &'b [u8], now_ms: u64) -> Option<Event<'b>> {
         self.now_ms = now_ms;
         self.needed = 0;
         self.stalled = false;
         loop {
-            let step = match self.phase {
-                Phase::Running => self.step_running(input),
-                _ => self.step_otherwise(input)?,
-            };
-            match step {
+            if self.phase == Phase::Running
+                && let Some((frame, id)) = self.hot_frame(input)
+            {
+                // An event is large: on the way that millions take it is made where it is returned.
+                if id == fast::ACK {
+                    if let Some((delivery_tag, multiple)) = fast::ack(frame.payload) {
+                        *input = &input[frame.total()..];
+                        let channel = frame.channel;
+                        return Some(Event::Ack { channel, delivery_tag, multiple });
+                    }
+                } else {
+                    let most = self.options.max_message_bytes;
+                    match fast::look(input, frame, self.max_payload, most) {
+                        Look::Whole(layout) => {
+                            if let Some(publish) = fast::cut(input, layout) {
+                                *input = &input[layout.end..];
+                                return Some(Event::Publish(publish));
+                            }
+                        }
+                        Look::NeedMore(needed) => {
+                            self.needed = needed;
+                            return None;
+                        }
+                        Look::No => {}
+                    }
+                }
+            }
+            match self.step(input)? {
                 Step::Event(event) => return Some(event),
                 Step::Again => {}
-                Step::NeedMore(needed) => {
-                    self.needed = needed;
-                    return None;
-                }
-                Step::Stall => {
-                    self.stalled = true;
-                    return None;
-                }
+                other => return self.pause(&other),
             }
         }
     }
 
+    /// Why there is no event now.
+    fn pause(&mut self, step: &Step<'_>) -> Option<Event<'static>> {
+        match step {
+            Step::NeedMore(needed) => self.needed = *needed,
+            _ => self.stalled = true,
+        }
+        None
+    }
+
     /// `None` while an answer is awaited and after the end.
-    fn step_otherwise<'b>(&mut self, input: &mut &'b [u8]) -> Option<Step<'b>> {
+    #[inline(never)]
+    fn step<'b>(&mut self, input: &mut &'b [u8]) -> Option<Step<'b>> {
         Some(match self.phase {
             Phase::Header => self.step_header(input),
             Phase::Starting | Phase::Tuning | Phase::Opening => self.step_handshake(input),

@@ -3,9 +3,10 @@
 use crate::assembly::{Assembled, Assembly, Progress};
 use crate::channel::{Channel, ChannelState};
 use crate::connection::{Connection, Step};
+use crate::cursor::Cursor;
 use crate::encode;
 use crate::event::Event;
-use crate::fast::{self, Look};
+use crate::fast::{ACK, PUBLISH};
 use crate::frame::{BODY, Frame, HEADER, HEARTBEAT, METHOD};
 use crate::handshake::undecodable;
 use crate::limits::SILENT_CLOSE_MS;
@@ -15,24 +16,14 @@ use crate::method::{
 };
 use crate::reply_code::{Reply, ReplyCode};
 
-/// Class and method of basic.publish, ack, reject and nack as the first four bytes of a payload.
-const PUBLISH: [u8; 4] = [0, 60, 0, 40];
-const ACK: [u8; 4] = [0, 60, 0, 80];
-const REJECT: [u8; 4] = [0, 60, 0, 90];
-const NACK: [u8; 4] = [0, 60, 0, 120];
-
 impl Connection {
-    /// One frame, or one whole message, of an open connection.
-    #[inline]
+    /// One frame of an open connection.
     pub(crate) fn step_running<'b>(&mut self, input: &mut &'b [u8]) -> Step<'b> {
         let whole = *input;
         let frame = match Frame::read(whole, self.max_payload) {
             Ok(frame) => frame,
             Err(why) => return self.unframed(why),
         };
-        if let Some(step) = self.hot_method(input, frame) {
-            return step;
-        }
         *input = whole.get(frame.total()..).unwrap_or_default();
         let step = match frame.channel {
             0 => self.channel_zero(frame),
@@ -44,38 +35,13 @@ impl Connection {
         step
     }
 
-    /// The four methods that come by the million, where nothing is unusual.
-    #[inline]
-    fn hot_method<'b>(&mut self, input: &mut &'b [u8], frame: Frame<'b>) -> Option<Step<'b>> {
+    /// The frame in front, if it is a basic.publish or basic.ack where nothing is unusual.
+    #[inline(always)]
+    pub(crate) fn hot_frame<'b>(&mut self, input: &'b [u8]) -> Option<(Frame<'b>, [u8; 4])> {
+        let frame = Frame::read(input, self.max_payload).ok()?;
         let id = *frame.payload.first_chunk::<4>()?;
-        if frame.kind != METHOD || !matches!(id, PUBLISH | ACK | REJECT | NACK) {
-            return None;
-        }
-        if !self.channels.is_idle(frame.channel) {
-            return None;
-        }
-        if id == PUBLISH {
-            return self.publish(input, frame);
-        }
-        let &[_, _, _, _, t7, t6, t5, t4, t3, t2, t1, t0, bits] = frame.payload else {
-            return None;
-        };
-        *input = input.get(frame.total()..)?;
-        let delivery_tag = u64::from_be_bytes([t7, t6, t5, t4, t3, t2, t1, t0]);
-        let id = (60, u16::from(id[3]));
-        settlement(id, frame.channel, delivery_tag, bits).map(Step::Event)
-    }
-
-    #[inline]
-    fn publish<'b>(&mut self, input: &mut &'b [u8], frame: Frame<'b>) -> Option<Step<'b>> {
-        match fast::look(input, frame, self.max_payload, self.options.max_message_bytes) {
-            Look::Whole(publish, length) => {
-                *input = input.get(length..)?;
-                Some(Step::Event(Event::Publish(publish)))
-            }
-            Look::NeedMore(needed) => Some(Step::NeedMore(needed)),
-            Look::NotWhole => None,
-        }
+        let known = frame.kind == METHOD && matches!(id, PUBLISH | ACK);
+        (known && self.channels.is_idle(frame.channel)).then_some((frame, id))
     }
 
     /// A frame on a channel other than 0.
@@ -220,6 +186,7 @@ impl Connection {
             }
             // The client's answer to a basic.cancel of ours: nobody waits for it.
             BASIC_CANCEL_OK => Step::Again,
+            BASIC_ACK | BASIC_NACK | BASIC_REJECT => settlement(channel, method),
             CHANNEL_CLOSE_OK => self.unimplemented(id),
             _ if !method.spec.from_client => self.unimplemented(id),
             _ => match method.decode() {
@@ -264,16 +231,18 @@ impl Connection {
     }
 }
 
-/// basic.ack, nack or reject from its fields.
-#[inline]
-fn settlement(id: MethodId, channel: u16, delivery_tag: u64, bits: u8) -> Option<Event<'static>> {
+/// basic.ack, nack or reject, whose arguments were checked.
+fn settlement(channel: u16, method: &Method<'_>) -> Step<'static> {
+    let mut arguments = Cursor::new(method.arguments());
+    let (Ok(delivery_tag), Ok(bits)) = (arguments.u64(), arguments.u8()) else {
+        return Step::Again;
+    };
     let (first, second) = (bits & 1 != 0, bits & 2 != 0);
-    match id {
-        BASIC_ACK => Some(Event::Ack { channel, delivery_tag, multiple: first }),
-        BASIC_NACK => Some(Event::Nack { channel, delivery_tag, multiple: first, requeue: second }),
-        BASIC_REJECT => Some(Event::Reject { channel, delivery_tag, requeue: first }),
-        _ => None,
-    }
+    Step::Event(match method.spec.id {
+        BASIC_ACK => Event::Ack { channel, delivery_tag, multiple: first },
+        BASIC_NACK => Event::Nack { channel, delivery_tag, multiple: first, requeue: second },
+        _ => Event::Reject { channel, delivery_tag, requeue: first },
+    })
 }
 
 /// 505: content without a method in front.
