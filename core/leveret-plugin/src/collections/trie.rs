@@ -1,6 +1,6 @@
 //! A persistent trie of topic patterns. Its match costs what matches, not what is bound.
 
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -85,10 +85,14 @@ impl TopicTrie {
     }
 
     /// Calls `found` with every slot bound to a pattern that matches `key`; a slot may come more
-    /// than once.
+    /// than once. A key of more than 255 bytes, which AMQP has no form for, matches nothing.
     #[inline]
     pub fn matches(&self, key: &str, found: impl FnMut(Slot)) {
-        let mut key = Key::split(key, &self.hasher);
+        if key.len() > KEY_LEN {
+            return;
+        }
+        let mut key = Key::new(key);
+        key.split(&self.hasher);
         let mut matcher = Matcher { key: &mut key, found };
         matcher.at(&self.root, 0);
     }
@@ -115,7 +119,7 @@ fn child<'a>(node: &'a mut Node, word: &str, hasher: &RandomState) -> &'a mut No
         "*" => node.star.get_or_insert_default(),
         "#" => node.hash.get_or_insert_default(),
         _ => node.words.0.entry(
-            hasher.hash_one(word),
+            hash_of(word.as_bytes(), hasher),
             |w| **w == *word,
             || (word.into(), Arc::default()),
         ),
@@ -135,7 +139,7 @@ fn remove(node: &mut Node, words: &[&str], slot: Slot, hasher: &RandomState) -> 
         "*" => remove_below(&mut node.star, rest, slot, hasher),
         "#" => remove_below(&mut node.hash, rest, slot, hasher),
         _ => {
-            let hash = hasher.hash_one(*word);
+            let hash = hash_of(word.as_bytes(), hasher);
             let Some(next) = node.words.0.get_mut(hash, |w| **w == **word) else {
                 return false;
             };
@@ -164,19 +168,24 @@ fn remove_below(
     found
 }
 
+/// A routing key is a short string of AMQP.
+const KEY_LEN: usize = 255;
 /// Words of a key that lie on the stack; longer keys need the heap.
 const INLINE: usize = 16;
 
+/// Where a word stands in the key, and its hash.
 #[derive(Clone, Copy, Default)]
-struct Word<'a> {
+struct Word {
     hash: u64,
-    text: &'a str,
+    start: u8,
+    end: u8,
 }
 
 /// A routing key in words, hashed once.
 struct Key<'a> {
-    inline: [Word<'a>; INLINE],
-    heap: Vec<Word<'a>>,
+    text: &'a [u8],
+    inline: [Word; INLINE],
+    heap: Vec<Word>,
     len: usize,
     /// For each word the next place of the same word, or the number of words. Made when needed,
     /// and for long keys only: in a short one, looking is faster.
@@ -184,28 +193,59 @@ struct Key<'a> {
 }
 
 impl<'a> Key<'a> {
-    fn split(key: &'a str, hasher: &RandomState) -> Self {
-        let mut inline = [Word::default(); INLINE];
-        let mut heap = Vec::new();
-        let mut len = 0;
-        for text in words(key) {
-            let word = Word { hash: hasher.hash_one(text), text };
-            match inline.get_mut(len) {
-                Some(place) => *place = word,
-                None => {
-                    if heap.is_empty() {
-                        heap.extend_from_slice(&inline);
-                    }
-                    heap.push(word);
-                }
-            }
-            len += 1;
-        }
-        Self { inline, heap, len, next_same: Vec::new() }
+    /// `text` has at most [`KEY_LEN`] bytes.
+    #[inline]
+    fn new(text: &'a str) -> Self {
+        let inline = [Word::default(); INLINE];
+        Self { text: text.as_bytes(), inline, heap: Vec::new(), len: 0, next_same: Vec::new() }
     }
 
-    fn words(&self) -> &[Word<'a>] {
-        if self.heap.is_empty() { &self.inline[..self.len] } else { &self.heap }
+    #[inline]
+    fn split(&mut self, hasher: &RandomState) {
+        let mut start = 0;
+        for (end, byte) in self.text.iter().enumerate() {
+            if *byte == b'.' {
+                self.push(start, end, hasher);
+                start = end + 1;
+            }
+        }
+        if !self.text.is_empty() {
+            self.push(start, self.text.len(), hasher);
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, start: usize, end: usize, hasher: &RandomState) {
+        let hash = hash_of(&self.text[start..end], hasher);
+        let word = Word { hash, start: start as u8, end: end as u8 };
+        match self.inline.get_mut(self.len) {
+            Some(place) => *place = word,
+            None => {
+                if self.heap.is_empty() {
+                    self.heap.extend_from_slice(&self.inline);
+                }
+                self.heap.push(word);
+            }
+        }
+        self.len += 1;
+    }
+
+    #[inline]
+    fn word(&self, place: usize) -> &Word {
+        if self.heap.is_empty() { &self.inline[place] } else { &self.heap[place] }
+    }
+
+    #[inline]
+    fn text(&self, word: &Word) -> &[u8] {
+        &self.text[word.start.into()..word.end.into()]
+    }
+
+    /// What is below `words` for the word at `place`.
+    #[inline]
+    fn child<'n>(&self, words: &'n Words, place: usize) -> Option<&'n Node> {
+        let word = self.word(place);
+        let text = self.text(word);
+        words.0.get(word.hash, |w| w.as_bytes() == text).map(|node| &**node)
     }
 
     /// Fills `next_same`.
@@ -221,10 +261,17 @@ impl<'a> Key<'a> {
     }
 
     fn find_same(&self, place: usize) -> usize {
-        let (word, behind) = (&self.words()[place], &self.words()[place + 1..]);
-        let same = |other: &Word<'_>| other.hash == word.hash && other.text == word.text;
-        behind.iter().position(same).map_or(self.len, |gap| place + 1 + gap)
+        let word = self.word(place);
+        let is_same = |other: &Word| other.hash == word.hash && self.text(other) == self.text(word);
+        (place + 1..self.len).find(|other| is_same(self.word(*other))).unwrap_or(self.len)
     }
+}
+
+#[inline]
+fn hash_of(word: &[u8], hasher: &RandomState) -> u64 {
+    let mut hasher = hasher.build_hasher();
+    hasher.write(word);
+    hasher.finish()
 }
 
 struct Matcher<'k, 'a, F> {
@@ -238,11 +285,11 @@ impl<F: FnMut(Slot)> Matcher<'_, '_, F> {
         if let Some(next) = &node.hash {
             self.behind_hash(next, place);
         }
-        let Some(word) = self.key.words().get(place) else {
+        if place == self.key.len {
             node.slots.each(&mut self.found);
             return;
-        };
-        if let Some(next) = node.words.0.get(word.hash, |w| **w == *word.text) {
+        }
+        if let Some(next) = self.key.child(&node.words, place) {
             self.at(next, place + 1);
         }
         if let Some(next) = &node.star {
@@ -284,7 +331,6 @@ impl<F: FnMut(Slot)> Matcher<'_, '_, F> {
     /// Takes each word at `places` once, with all the places where it stands.
     fn words_somewhere(&mut self, node: &Node, mut places: Positions) {
         while let Some(first) = places.first() {
-            let word = self.key.words()[first];
             let mut behind = Positions::EMPTY;
             let mut place = first;
             while place < self.key.len {
@@ -294,7 +340,7 @@ impl<F: FnMut(Slot)> Matcher<'_, '_, F> {
                 }
                 place = self.key.next_same(place);
             }
-            if let Some(next) = node.words.0.get(word.hash, |w| **w == *word.text) {
+            if let Some(next) = self.key.child(&node.words, first) {
                 self.somewhere(next, behind);
             }
         }

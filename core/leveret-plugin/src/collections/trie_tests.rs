@@ -125,3 +125,12 @@ fn a_long_key_matches_like_a_short_one() {
     trie.add("0.#.30.#.29.#", 4);
     assert_eq!(found(&trie, &key.join(".")), BTreeSet::from([1, 2, 3]));
 }
+
+#[test]
+fn a_key_that_amqp_cannot_express_matches_nothing() {
+    let mut trie = TopicTrie::new();
+    trie.add("#", 1);
+    trie.add("#.a.#", 2);
+    assert_eq!(found(&trie, &["a"; 128].join(".")), BTreeSet::from([1, 2]));
+    assert_eq!(found(&trie, &["a"; 129].join(".")), BTreeSet::new());
+}
