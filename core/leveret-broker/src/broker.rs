@@ -14,7 +14,6 @@ use crate::arguments::ExchangeArguments;
 use crate::auth::AuthChain;
 use crate::clock::Clock;
 use crate::counters::Counters;
-use crate::definitions::Definition;
 use crate::exchange::{Declared, Exchange};
 use crate::journal::Journal;
 use crate::queue::{self, Queue};

@@ -5,8 +5,13 @@
 pub mod banner;
 pub mod cli;
 pub mod config;
+mod connection;
+mod connections;
 pub mod exit;
+mod extensions;
 pub mod hash_password;
+mod host;
+mod listener;
 pub mod logging;
 pub mod serve;
 pub mod users;
