@@ -86,7 +86,8 @@ class Draw:
         steps = [self._to_guest(step) for step in self._setting()]
         makers = [make for make, weight in WEIGHTS for _ in range(weight)]
         while len(steps) < length:
-            steps.append(self.one(makers)(self))
+            made = self.one(makers)(self)
+            steps += made if isinstance(made, list) else [made]
         return steps + list(_epilogue())
 
     def _to_guest(self, step):
@@ -158,8 +159,11 @@ class Draw:
                          **self.binding(exchange))
 
     def bind_exchange(self):
-        return self.step(self.one(["exchange.bind"] * 3 + ["exchange.unbind"]), destination=self.exchange(),
-                         source=self.exchange(), **self.binding(""))
+        """One end at most is a system exchange: what binds two of them would outlive the program."""
+        ends = [self.exchange(), self.one(EXCHANGES)]
+        self.random.shuffle(ends)
+        return self.step(self.one(["exchange.bind"] * 3 + ["exchange.unbind"]), destination=ends[0], source=ends[1],
+                         **self.binding(""))
 
     def properties(self):
         properties = dict(self.one(BAD_PROPERTIES if self.chance(6) else PROPERTIES))
@@ -238,6 +242,13 @@ class Draw:
         return Step(conn, chan if method == "channel.close" else 0, method,
                     {"reply_code": 200} if method == "channel.close" else {})
 
+    def call(self):
+        """A request and its answer by direct reply-to; the answerer is another connection."""
+        return [Step("a", 2, "basic.consume", {"queue": "amq.rabbitmq.reply-to", "no_ack": True, "consumer_tag": "rt"}),
+                publish("", "~q2", b"ask", {"reply_to": "amq.rabbitmq.reply-to", "correlation_id": "c"}, "a", 2),
+                Step("b", 1, "basic.get", {"queue": "~q2", "no_ack": True}),
+                publish("", "<reply-to-1>", b"answer", {"correlation_id": "c"}, "b", 1)]
+
     def oddity(self):
         """Well-formed methods that a broker has to refuse, or hardly ever sees."""
         method, args = self.one([
@@ -247,6 +258,8 @@ class Draw:
             ("basic.consume", {"queue": "amq.rabbitmq.reply-to", "no_ack": True, "consumer_tag": "r"}),
             ("basic.consume", {"queue": "amq.rabbitmq.reply-to", "consumer_tag": "r"}),
             ("exchange.delete", {"exchange": "amq.direct"}), ("basic.cancel", {"consumer_tag": ""}),
+            ("queue.declare", {"queue": "~" + "long" * 60, "passive": True}), ("queue.declare", {"queue": "~n\u00e4me"}),
+            ("basic.consume", {"queue": "~" + "\u00e4" * 120}), ("exchange.declare", {"exchange": "~" + "x" * 240}),
             ("channel.close-ok", {}), ("basic.get-empty", {}), ("queue.declare-ok", {"queue": "q"}),
         ])
         return self.step(method, **args)
@@ -256,7 +269,7 @@ WEIGHTS = [
     (Draw.declare_queue, 8), (Draw.declare_exchange, 5), (Draw.bind, 8), (Draw.bind_exchange, 4), (Draw.publish, 24),
     (Draw.publish_to_queue, 14), (Draw.burst, 5), (Draw.get, 9), (Draw.consume, 10), (Draw.cancel, 3),
     (Draw.settle, 18), (Draw.recover, 2), (Draw.qos, 5), (Draw.mode, 10), (Draw.remove, 6), (Draw.leave, 3),
-    (Draw.oddity, 2),
+    (Draw.oddity, 2), (Draw.call, 2),
 ]
 
 
