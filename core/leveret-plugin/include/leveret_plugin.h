@@ -105,7 +105,8 @@
 // Flag of a leveret_binding: the destination is an exchange, not a queue.
 #define LEVERET_BINDING_TO_EXCHANGE 1
 
-// A transform: the message disappears; the text of the leveret_answer is the reason it is counted under.
+// A transform: the message disappears; the text of the leveret_answer is the reason it is counted
+// under.
 #define LEVERET_DROP 2
 
 // A transform: the message is refused with the code and the text of the leveret_answer.
@@ -346,8 +347,8 @@ typedef struct leveret_exchange_vtable {
   uint32_t size;
   // `LEVERET_EXCHANGE_*`.
   uint32_t flags;
-  // Makes the state of one declared exchange. `config` is JSON text. LEVERET_REFUSED goes to the
-  // client. Required.
+  // Makes the state of one declared exchange. `config` is JSON text. LEVERET_REFUSED
+  // goes to the client. Required.
   int32_t (*create)(const struct leveret_host *host,
                     struct leveret_bytes config,
                     const struct leveret_declaration *declaration,
@@ -355,7 +356,8 @@ typedef struct leveret_exchange_vtable {
                     struct leveret_answer *answer);
   // Ends what `create` made, after all its tables. Required.
   void (*destroy)(void *exchange);
-  // Whether a binding may be made: LEVERET_OK or LEVERET_REFUSED. Null: always.
+  // Whether a binding may be made: LEVERET_OK or LEVERET_REFUSED. Null:
+  // always.
   int32_t (*validate_bind)(const void *exchange,
                            const struct leveret_binding *binding,
                            struct leveret_answer *answer);
@@ -415,9 +417,9 @@ typedef struct leveret_interest {
   struct leveret_bytes header;
 } leveret_interest;
 
-// A message that a transform may change. The functions return LEVERET_OK or LEVERET_FAILED (malformed
-// input, which changes nothing); afterwards `message` shows the new state, and what was read
-// through it before may be gone.
+// A message that a transform may change. The functions return LEVERET_OK or
+// LEVERET_FAILED (malformed input, which changes nothing); afterwards `message` shows
+// the new state, and what was read through it before may be gone.
 typedef struct leveret_message_mut {
   // Size of this struct in bytes.
   uint32_t size;
@@ -456,8 +458,8 @@ typedef struct leveret_transform_vtable {
   void (*destroy)(void *transform);
   // What it is concerned with; lives as long as the transform. Null is a failure. Required.
   const struct leveret_interest *(*interest)(const void *transform);
-  // Looks at one message at one stage (`LEVERET_STAGE_*`) and may change it: LEVERET_OK, LEVERET_DROP,
-  // LEVERET_REJECT, or a failure. Required.
+  // Looks at one message at one stage (`LEVERET_STAGE_*`) and may change it: LEVERET_OK,
+  // LEVERET_DROP, LEVERET_REJECT, or a failure. Required.
   int32_t (*apply)(const void *transform,
                    uint32_t stage,
                    struct leveret_message_mut *message,
@@ -519,7 +521,8 @@ typedef struct leveret_reply {
 } leveret_reply;
 
 // The right to answer one question, once, from any thread. May be copied; `complete` of a token
-// that was answered, or that nobody waits for any more, does nothing and returns LEVERET_FAILED.
+// that was answered, or that nobody waits for any more, does nothing and returns
+// LEVERET_FAILED.
 typedef struct leveret_completion {
   // Size of this struct in bytes.
   uint32_t size;

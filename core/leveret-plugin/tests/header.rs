@@ -133,6 +133,7 @@ fn header() -> String {
     builder.generate().expect("the contract can be told in C").write(&mut text);
     let mut text = String::from_utf8(text).expect("cbindgen writes UTF-8");
     for (in_rust, in_c) in names {
+        text = text.replace(&format!("[`{in_rust}`](super::{in_rust})"), &in_c);
         text = text.replace(&format!("[`{in_rust}`]"), &in_c);
         text = text.replace(&format!("[`{in_rust}::"), &format!("`{in_c}."));
     }

@@ -93,7 +93,8 @@ pub struct Reply {
 }
 
 /// The right to answer one question, once, from any thread. May be copied; `complete` of a token
-/// that was answered, or that nobody waits for any more, does nothing and returns [`FAILED`].
+/// that was answered, or that nobody waits for any more, does nothing and returns
+/// [`FAILED`](super::FAILED).
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Completion {

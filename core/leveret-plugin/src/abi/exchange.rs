@@ -55,8 +55,8 @@ pub struct ExchangeVtable {
     pub size: u32,
     /// `LEVERET_EXCHANGE_*`.
     pub flags: u32,
-    /// Makes the state of one declared exchange. `config` is JSON text. [`REFUSED`] goes to the
-    /// client. Required.
+    /// Makes the state of one declared exchange. `config` is JSON text. [`REFUSED`](super::REFUSED)
+    /// goes to the client. Required.
     pub create: Option<
         unsafe extern "C" fn(
             host: *const Host,
@@ -68,7 +68,8 @@ pub struct ExchangeVtable {
     >,
     /// Ends what `create` made, after all its tables. Required.
     pub destroy: Option<unsafe extern "C" fn(exchange: *mut c_void)>,
-    /// Whether a binding may be made: [`OK`] or [`REFUSED`]. Null: always.
+    /// Whether a binding may be made: [`OK`](super::OK) or [`REFUSED`](super::REFUSED). Null:
+    /// always.
     pub validate_bind: Option<
         unsafe extern "C" fn(
             exchange: *const c_void,

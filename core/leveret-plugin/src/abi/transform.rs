@@ -4,7 +4,8 @@ use std::ffi::c_void;
 
 use super::{Answer, Bytes, Host, Message};
 
-/// A transform: the message disappears; the text of the [`Answer`] is the reason it is counted under.
+/// A transform: the message disappears; the text of the [`Answer`] is the reason it is counted
+/// under.
 pub const DROP: i32 = 2;
 /// A transform: the message is refused with the code and the text of the [`Answer`].
 pub const REJECT: i32 = 3;
@@ -48,9 +49,9 @@ pub struct Interest {
     pub header: Bytes,
 }
 
-/// A message that a transform may change. The functions return [`OK`] or [`FAILED`] (malformed
-/// input, which changes nothing); afterwards `message` shows the new state, and what was read
-/// through it before may be gone.
+/// A message that a transform may change. The functions return [`OK`](super::OK) or
+/// [`FAILED`](super::FAILED) (malformed input, which changes nothing); afterwards `message` shows
+/// the new state, and what was read through it before may be gone.
 #[repr(C)]
 #[derive(Debug)]
 pub struct MessageMut {
@@ -97,8 +98,8 @@ pub struct TransformVtable {
     pub destroy: Option<unsafe extern "C" fn(transform: *mut c_void)>,
     /// What it is concerned with; lives as long as the transform. Null is a failure. Required.
     pub interest: Option<unsafe extern "C" fn(transform: *const c_void) -> *const Interest>,
-    /// Looks at one message at one stage (`LEVERET_STAGE_*`) and may change it: [`OK`], [`DROP`],
-    /// [`REJECT`], or a failure. Required.
+    /// Looks at one message at one stage (`LEVERET_STAGE_*`) and may change it: [`OK`](super::OK),
+    /// [`DROP`], [`REJECT`], or a failure. Required.
     pub apply: Option<
         unsafe extern "C" fn(
             transform: *const c_void,
