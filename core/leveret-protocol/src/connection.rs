@@ -1,4 +1,4 @@
-//! One connection, seen from the server: its state, its commands and its clock.
+//! One connection, seen from the server: its state, its input and its clock.
 //!
 //! ```text
 //! header -> starting -> (login) -> tuning -> opening -> (open) -> running -> closing -> finished
@@ -7,20 +7,19 @@
 //! ```
 //! What happens to a frame is in `handshake` (before running) and `running`.
 
+mod commands;
+mod ending;
+mod getters;
+
 use std::sync::Arc;
 
-use crate::channel::{ChannelState, Channels};
-use crate::encode;
+use crate::channel::Channels;
 use crate::event::Event;
 use crate::fast::{self, Look};
-use crate::frame::{HEARTBEAT_FRAME, Unframed};
+use crate::frame::HEARTBEAT_FRAME;
 use crate::heartbeat::Heartbeat;
-use crate::limits::{CLOSING_TIMEOUT_SECS, NO_LIMIT_FRAME_BYTES, SILENT_CLOSE_MS, ServerOptions};
-use crate::method::{CHANNEL_CLOSE, CHANNEL_CLOSE_OK, CONNECTION_CLOSE, CONNECTION_CLOSE_OK};
-use crate::octets;
-use crate::reply_code::{Reply, ReplyCode};
+use crate::limits::{NO_LIMIT_FRAME_BYTES, ServerOptions};
 use crate::sasl::Mechanism;
-use crate::table;
 
 /// Where a connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -301,266 +300,8 @@ impl Connection {
     }
 }
 
-/// Commands.
+/// Negotiation.
 impl Connection {
-    /// Answers [`Event::Login`]: the user may go on.
-    pub fn accept_login(&mut self) {
-        if self.phase == Phase::LoginWait {
-            self.send_tune();
-            self.phase = Phase::Tuning;
-        }
-    }
-
-    /// Answers [`Event::Login`]: refused. The client gets 403 if it can take it, else silence.
-    pub fn refuse_login(&mut self, now_ms: u64) {
-        if self.phase != Phase::LoginWait {
-            return;
-        }
-        self.now_ms = now_ms;
-        if !self.capabilities.authentication_failure_close {
-            return self.finish(true, SILENT_CLOSE_MS);
-        }
-        let text = format!(
-            "Login was refused using authentication mechanism {}. \
-             For details see the broker logfile.",
-            self.mechanism.name()
-        );
-        self.send_close(&Reply::new(ReplyCode::AccessRefused, (0, 0), text));
-        self.phase = Phase::Closing;
-        self.deadline_ms = now_ms.saturating_add(SILENT_CLOSE_MS);
-    }
-
-    /// Answers [`Event::Open`]: the virtual host may be used.
-    pub fn open_ok(&mut self) {
-        if self.phase == Phase::OpenWait {
-            encode::write_method(&mut self.output, 0, (10, 41), |out| out.push(0));
-            self.phase = Phase::Running;
-        }
-    }
-
-    /// Answers [`Event::ChannelOpen`].
-    pub fn channel_opened(&mut self, channel: u16) {
-        if self.channels.get_mut(channel).is_some() {
-            let no_id = |out: &mut Vec<u8>| out.extend_from_slice(&[0; 4]);
-            encode::write_method(&mut self.output, channel, (20, 11), no_id);
-        }
-    }
-
-    /// Answers [`Event::ChannelClose`], after everything of the channel was released. The number
-    /// is free from here on.
-    pub fn channel_closed(&mut self, channel: u16) {
-        let releasing = self.channels.get_mut(channel).map(|channel| channel.state);
-        if releasing == Some(ChannelState::Releasing) {
-            self.channels.remove(channel);
-            encode::write_method(&mut self.output, channel, CHANNEL_CLOSE_OK, |_| ());
-        }
-    }
-
-    /// Closes a channel with an error whose scope is the channel: channel.close is queued, and what
-    /// comes on the channel is ignored until the client's close-ok. Release what it held.
-    pub fn close_channel(&mut self, channel: u16, reply: &Reply) {
-        let Some(found) = self.channels.get_mut(channel) else { return };
-        if found.state != ChannelState::Open {
-            return;
-        }
-        found.state = ChannelState::Closing;
-        if let Some(assembly) = &mut found.assembly {
-            assembly.forsake();
-        }
-        write_close(&mut self.output, channel, CHANNEL_CLOSE, reply);
-    }
-
-    /// Closes the connection: connection.close is queued. Release everything; [`Event::Closed`]
-    /// follows when the client answered or did not within min(heartbeat, 30 s).
-    pub fn close(&mut self, reply: &Reply, now_ms: u64) {
-        self.now_ms = now_ms;
-        match self.phase {
-            Phase::Running | Phase::Opening | Phase::OpenWait => {
-                self.send_close(reply);
-                self.enter_closing();
-            }
-            Phase::CloseWait => self.close_ok(),
-            Phase::Header | Phase::Starting | Phase::LoginWait | Phase::Tuning => {
-                self.finish(true, 0);
-            }
-            _ => {}
-        }
-    }
-
-    /// Answers [`Event::CloseRequested`], after everything was released.
-    pub fn close_ok(&mut self) {
-        if self.phase == Phase::CloseWait {
-            encode::write_method(&mut self.output, 0, CONNECTION_CLOSE_OK, |_| ());
-            self.finish(false, self.closing_timeout_ms());
-        }
-    }
-
-    /// Stops the check that the peer is alive, because an alarm keeps us from reading; or resumes
-    /// it.
-    pub fn pause_liveness(&mut self, paused: bool, now_ms: u64) {
-        self.now_ms = now_ms;
-        self.heartbeat.pause(paused, now_ms);
-    }
-}
-
-/// Getters.
-impl Connection {
-    /// Whether input stays where it is until a command answers the last event.
-    #[must_use]
-    pub fn is_waiting(&self) -> bool {
-        let phase = matches!(self.phase, Phase::LoginWait | Phase::OpenWait | Phase::CloseWait);
-        phase || self.stalled
-    }
-
-    /// How many bytes must lie in the input, from its front, before `next_event` can get further; 0
-    /// where it did not end for want of bytes. At most 64 KiB or one whole frame.
-    #[must_use]
-    #[inline]
-    pub fn needed(&self) -> usize {
-        self.needed
-    }
-
-    /// Largest frame, as negotiated (before tune-ok: as offered); 0 = no limit.
-    #[must_use]
-    pub fn frame_max(&self) -> u32 {
-        self.frame_max
-    }
-
-    /// How many channels may be open at once, as negotiated; 0 = no limit.
-    #[must_use]
-    pub fn channel_max(&self) -> u16 {
-        self.channel_max
-    }
-
-    /// Heartbeat interval as negotiated; 0 = none.
-    #[must_use]
-    pub fn heartbeat_secs(&self) -> u16 {
-        self.heartbeat_secs
-    }
-
-    /// How many channels are open.
-    #[must_use]
-    pub fn channel_count(&self) -> usize {
-        self.channels.len()
-    }
-
-    /// Pairs of the client-properties table, checked; empty before start-ok.
-    #[must_use]
-    pub fn client_properties(&self) -> &[u8] {
-        &self.client_properties
-    }
-
-    /// The name that the client gave its connection.
-    #[must_use]
-    pub fn connection_name(&self) -> Option<&str> {
-        table::find(&self.client_properties, "connection_name")?.as_str()
-    }
-
-    /// Whether the client takes a basic.cancel from the broker.
-    #[must_use]
-    pub fn consumer_cancel_notify(&self) -> bool {
-        self.capabilities.consumer_cancel_notify
-    }
-
-    /// Whether the client takes connection.blocked and unblocked.
-    #[must_use]
-    pub fn connection_blocked(&self) -> bool {
-        self.capabilities.connection_blocked
-    }
-
-    /// Whether the client takes connection.close for a refused login.
-    #[must_use]
-    pub fn authentication_failure_close(&self) -> bool {
-        self.capabilities.authentication_failure_close
-    }
-
-    /// `starting`, `tuning`, `opening`, `running`, `closing` or `closed`.
-    #[must_use]
-    pub fn state_name(&self) -> &'static str {
-        match self.phase {
-            Phase::Header | Phase::Starting | Phase::LoginWait => "starting",
-            Phase::Tuning => "tuning",
-            Phase::Opening | Phase::OpenWait => "opening",
-            Phase::Running => "running",
-            Phase::CloseWait | Phase::Closing => "closing",
-            _ => "closed",
-        }
-    }
-}
-
-/// What the rest of the machine is built from.
-impl Connection {
-    /// No frame can be taken. Where one is spoilt nothing behind it can be read any more: the peer
-    /// is told, if it is far enough, and reset after a pause.
-    pub(crate) fn unframed(&mut self, why: Unframed) -> Step<'static> {
-        let text = match why {
-            Unframed::Incomplete(needed) => return Step::NeedMore(needed),
-            Unframed::TooLarge(header) => {
-                let shown = octets::describe_frame(header.kind, &[]);
-                let allowed = self.max_payload.saturating_sub(8);
-                format!("{shown}: {{frame_too_large,{},{allowed}}}", header.size)
-            }
-            Unframed::BadEnd { kind, payload, end } => {
-                let shown = octets::describe_frame(kind, payload);
-                format!("{shown}: {{invalid_frame_end_marker,{end}}}")
-            }
-        };
-        let reply = Reply::new(ReplyCode::FrameError, (0, 0), text);
-        if self.answers_errors() {
-            self.send_close(&reply);
-        }
-        self.finish(true, SILENT_CLOSE_MS);
-        Step::Event(Event::Failed(reply))
-    }
-
-    /// Fails the connection: with connection.close where the handshake is far enough, else with
-    /// silence.
-    pub(crate) fn fail(&mut self, reply: Reply) -> Step<'static> {
-        if self.answers_errors() {
-            self.send_close(&reply);
-            self.enter_closing();
-        } else {
-            self.finish(true, SILENT_CLOSE_MS);
-        }
-        Step::Event(Event::Failed(reply))
-    }
-
-    /// A method that nobody knows: the peer speaks something else. It is cut off at once.
-    pub(crate) fn cut_off(&mut self, (class_id, method_id): (u16, u16)) -> Step<'static> {
-        self.finish(true, 0);
-        let text = format!("unknown method {method_id} of class {class_id}");
-        Step::Event(Event::Failed(Reply::new(ReplyCode::CommandInvalid, (0, 0), text)))
-    }
-
-    /// Whether the peer has shown who it is, so that errors are told and not only logged.
-    fn answers_errors(&self) -> bool {
-        matches!(self.phase, Phase::Opening | Phase::OpenWait | Phase::Running)
-    }
-
-    fn send_close(&mut self, reply: &Reply) {
-        write_close(&mut self.output, 0, CONNECTION_CLOSE, reply);
-    }
-
-    fn enter_closing(&mut self) {
-        self.channels.clear();
-        self.phase = Phase::Closing;
-        self.deadline_ms = self.now_ms.saturating_add(self.closing_timeout_ms());
-    }
-
-    /// min(heartbeat, 30 s).
-    fn closing_timeout_ms(&self) -> u64 {
-        let secs = match self.heartbeat.interval_secs() {
-            0 => CLOSING_TIMEOUT_SECS,
-            secs => secs.min(CLOSING_TIMEOUT_SECS),
-        };
-        secs * 1000
-    }
-
-    pub(crate) fn finish(&mut self, reset: bool, delay_ms: u64) {
-        self.channels.clear();
-        self.phase = Phase::Finish { reset, delay_ms };
-    }
-
     /// Takes over what the client chose in tune-ok.
     pub(crate) fn negotiate(&mut self, channel_max: u16, frame_max: u32, heartbeat_secs: u16) {
         self.channel_max = channel_max;
@@ -571,14 +312,4 @@ impl Connection {
         self.heartbeat.received(self.now_ms);
         self.heartbeat.sent(self.now_ms);
     }
-}
-
-/// connection.close or channel.close.
-fn write_close(out: &mut Vec<u8>, channel: u16, method: (u16, u16), reply: &Reply) {
-    encode::write_method(out, channel, method, |out| {
-        out.extend_from_slice(&reply.code.number().to_be_bytes());
-        crate::content::push_short_str(out, &reply.text);
-        out.extend_from_slice(&reply.class_id.to_be_bytes());
-        out.extend_from_slice(&reply.method_id.to_be_bytes());
-    });
 }

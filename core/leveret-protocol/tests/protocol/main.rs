@@ -5,6 +5,7 @@
 mod channels;
 mod contents;
 mod deliveries;
+mod error_rows;
 mod errors;
 mod fuzz;
 mod handshake;
