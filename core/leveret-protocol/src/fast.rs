@@ -16,6 +16,9 @@ pub(crate) const ACK: [u8; 4] = [0, 60, 0, 80];
 /// Where the names of a basic.publish begin: behind frame header, class, method and ticket.
 const NAMES_AT: usize = HEADER_BYTES + 6;
 
+/// A content header larger than this is not waited behind: it would be checked again at each read.
+const MOST_HEADER_BYTES: usize = 4096;
+
 /// What the look at the input found.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Look {
@@ -69,8 +72,10 @@ pub(crate) fn look(
     let end = match body(input, header_end, size, channel, max_payload) {
         Next::Payload([]) => header_end,
         Next::Payload(_) => header_end + size + HEADER_BYTES + 1,
-        Next::Missing(needed) => return wait(method.payload, needed),
-        Next::Other => return Look::No,
+        Next::Missing(needed) if header.len() <= MOST_HEADER_BYTES => {
+            return wait(method.payload, needed);
+        }
+        Next::Missing(_) | Next::Other => return Look::No,
     };
     Look::Whole(Layout { channel, exchange_len, header_at, header_end, end })
 }

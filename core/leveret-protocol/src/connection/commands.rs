@@ -8,7 +8,7 @@ use crate::method::{CHANNEL_CLOSE, CHANNEL_CLOSE_OK, CONNECTION_CLOSE_OK};
 use crate::reply_code::{Reply, ReplyCode};
 
 impl Connection {
-    /// Answers [`Event::Login`]: the user may go on.
+    /// Answers [`Event::Login`](crate::Event::Login): the user may go on.
     pub fn accept_login(&mut self) {
         if self.phase == Phase::LoginWait {
             self.send_tune();
@@ -16,7 +16,7 @@ impl Connection {
         }
     }
 
-    /// Answers [`Event::Login`]: refused. The client gets 403 if it can take it, else silence.
+    /// Answers [`Event::Login`](crate::Event::Login): refused. The client gets 403 if it can take it, else silence.
     pub fn refuse_login(&mut self, now_ms: u64) {
         if self.phase != Phase::LoginWait {
             return;
@@ -35,7 +35,7 @@ impl Connection {
         self.deadline_ms = now_ms.saturating_add(SILENT_CLOSE_MS);
     }
 
-    /// Answers [`Event::Open`]: the virtual host may be used.
+    /// Answers [`Event::Open`](crate::Event::Open): the virtual host may be used.
     pub fn open_ok(&mut self) {
         if self.phase == Phase::OpenWait {
             encode::write_method(&mut self.output, 0, (10, 41), |out| out.push(0));
@@ -43,7 +43,7 @@ impl Connection {
         }
     }
 
-    /// Answers [`Event::ChannelOpen`].
+    /// Answers [`Event::ChannelOpen`](crate::Event::ChannelOpen).
     pub fn channel_opened(&mut self, channel: u16) {
         if self.channels.get_mut(channel).is_some() {
             let no_id = |out: &mut Vec<u8>| out.extend_from_slice(&[0; 4]);
@@ -51,7 +51,7 @@ impl Connection {
         }
     }
 
-    /// Answers [`Event::ChannelClose`], after everything of the channel was released. The number
+    /// Answers [`Event::ChannelClose`](crate::Event::ChannelClose), after everything of the channel was released. The number
     /// is free from here on.
     pub fn channel_closed(&mut self, channel: u16) {
         let releasing = self.channels.get_mut(channel).map(|channel| channel.state);
@@ -75,7 +75,7 @@ impl Connection {
         super::ending::write_close(&mut self.output, channel, CHANNEL_CLOSE, reply);
     }
 
-    /// Closes the connection: connection.close is queued. Release everything; [`Event::Closed`]
+    /// Closes the connection: connection.close is queued. Release everything; [`Event::Closed`](crate::Event::Closed)
     /// follows when the client answered or did not within min(heartbeat, 30 s).
     pub fn close(&mut self, reply: &Reply, now_ms: u64) {
         self.now_ms = now_ms;
@@ -92,7 +92,7 @@ impl Connection {
         }
     }
 
-    /// Answers [`Event::CloseRequested`], after everything was released.
+    /// Answers [`Event::CloseRequested`](crate::Event::CloseRequested), after everything was released.
     pub fn close_ok(&mut self) {
         if self.phase == Phase::CloseWait {
             encode::write_method(&mut self.output, 0, CONNECTION_CLOSE_OK, |_| ());

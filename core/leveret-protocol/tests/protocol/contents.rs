@@ -141,3 +141,17 @@ fn payloads_of_exactly_frame_max_pass() {
     let failed = format!("failed {text}");
     pair.expect(&[&failed, "closed reset=true delay=3000"], &[&format!("close {text}")]);
 }
+
+#[test]
+fn a_large_header_is_checked_once_however_slowly_its_body_comes() {
+    let mut pair = Pair::channel();
+    let mut properties = b"\x20\x00\x00\x00\x13\x88\x01kS\x00\x00\x13\x81".to_vec();
+    properties.extend_from_slice(&[b'v'; 0x1381]);
+    pair.client.publish_method(1, "x", "k");
+    pair.client.content_header(1, &properties, 3);
+    pair.settle();
+    assert_eq!(pair.unread(), 0);
+    pair.client.frame(3, 1, b"abc");
+    pair.settle();
+    assert!(pair.events[0].ends_with("\"abc\""), "{:?}", pair.events);
+}
