@@ -69,7 +69,7 @@ class Leveret(Running):
 
     def start(self):
         """Starts the process on the same data directory and waits for its ready line."""
-        binary = Path(os.environ.get("LEVERET_BINARY") or TARGET / "release" / "leveret")
+        binary = Path(os.environ.get("BROKER_BINARY") or TARGET / "release" / "leveret")
         if not binary.exists():
             raise Unavailable(f"no {binary}: cargo build --release")
         command = [str(binary), "serve", "--amqp-port", "0", "--data-dir", str(self.directory / "data")]
@@ -80,7 +80,7 @@ class Leveret(Running):
             command += ["--config", str(self.directory / "leveret.toml")]
         self.log = open(self.directory / "log", "ab")
         self.process = subprocess.Popen(command + list(self.flags), stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE, stderr=self.log)
+                                        stdout=subprocess.PIPE, stderr=self.log, env=_environment())
         self.pid = self.process.pid
         self.port = self._ready()
 
@@ -116,6 +116,11 @@ class Leveret(Running):
 
     def remove(self):
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _environment():
+    """Ours without LEVERET_*, which would configure the broker under test."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("LEVERET_")}
 
 
 def _forward(stream, log):

@@ -41,8 +41,8 @@ class Connection:
         """Writes raw bytes; a peer that is gone already shows at the next read."""
         try:
             self.socket.sendall(data)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
+        except OSError:
+            self.open = False
 
     def send(self, channel, method, **args):
         self.send_bytes(wire.method_frame(channel, method, **args))
@@ -55,9 +55,9 @@ class Connection:
     def next_event(self, patience=PATIENCE_SECS):
         """The next method (with its content) from the broker; `dropped` at the end of the stream;
         `silence` if nothing came for `patience` seconds."""
-        self.socket.settimeout(patience)
         while not self._events:
             try:
+                self.socket.settimeout(patience)
                 chunk = self.socket.recv(65536)
             except socket.timeout:
                 return gone("silence")
