@@ -110,9 +110,8 @@ impl Guard {
         let callbacks = self.callbacks.lock();
         let Some(Callbacks(callbacks)) = callbacks.as_ref() else { return };
         self.target.store(number, Ordering::Relaxed);
-        // SAFETY: the VM lives while `callbacks` is there; the field is a nullable function
-        // pointer, which has the layout of a pointer.
-        let place = unsafe { AtomicPtr::from_ptr(addr_of_mut!((**callbacks).interrupt).cast()) };
+        // SAFETY: the VM lives while `callbacks` is there.
+        let place = unsafe { place_of(*callbacks) };
         let handler: unsafe extern "C-unwind" fn(*mut ffi::lua_State, c_int) = on_interrupt;
         place.store(handler as *mut (), Ordering::Release);
     }
@@ -146,7 +145,7 @@ unsafe extern "C-unwind" fn on_interrupt(state: *mut ffi::lua_State, gc: c_int) 
     let Some(guard) = due else {
         // SAFETY: `state` is live. Should the watchdog set it again just now for this call, that
         // store is lost, and repeated in its next round.
-        unsafe { (*ffi::lua_callbacks(state)).interrupt = None };
+        unsafe { place_of(ffi::lua_callbacks(state)) }.store(ptr::null_mut(), Ordering::Relaxed);
         return;
     };
     // SAFETY: the VM calls this within the protected call that it runs.
@@ -159,14 +158,22 @@ unsafe extern "C-unwind" fn on_interrupt(state: *mut ffi::lua_State, gc: c_int) 
 
 /// Ends a call that is overdue from within a long loop of the host.
 pub(crate) fn check_time(stack: &Stack) {
-    // SAFETY: the state is live; only the watchdog and the handler write the field.
+    // SAFETY: the state is live, and runs within a protected call.
     unsafe {
-        let place = addr_of_mut!((*ffi::lua_callbacks(stack.raw())).interrupt);
-        let place = AtomicPtr::<()>::from_ptr(place.cast());
-        if !place.load(Ordering::Relaxed).is_null() {
+        if !place_of(ffi::lua_callbacks(stack.raw())).load(Ordering::Relaxed).is_null() {
             on_interrupt(stack.raw(), -1);
         }
     }
+}
+
+/// The field that holds the interrupt: a nullable function pointer, which has the layout of a
+/// pointer.
+///
+/// # Safety
+/// `callbacks` are those of a VM that lives for `'a`.
+unsafe fn place_of<'a>(callbacks: *mut ffi::lua_Callbacks) -> &'a AtomicPtr<()> {
+    // SAFETY: promised by the caller; everybody on this side uses it atomically.
+    unsafe { AtomicPtr::from_ptr(addr_of_mut!((*callbacks).interrupt).cast()) }
 }
 
 /// What the watchdog knows of one VM.

@@ -4,11 +4,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use leveret_extension::{Limits, Registry, ScriptOptions};
-use leveret_plugin::host::{FailureKind, Level};
-use leveret_plugin::message::Message;
+use leveret_plugin::host::{FailureKind, Level, Stage, Verdict};
+use leveret_plugin::message::{Message, MessageMut};
 use leveret_plugin::properties::{PropertiesEditor, Property, PropertyValue};
 use leveret_plugin::table::{ArrayBuilder, TableBuilder};
 use leveret_plugin::value::Value;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
 
 use crate::kit::*;
 
@@ -183,6 +185,46 @@ fn json_round_trips_without_losing_digits_or_shapes() {
         assert(leveret.json.decode(buffer.fromstring('7')) == 7)
         "#,
     );
+}
+
+fn json_value() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(Into::into),
+        any::<i64>().prop_map(Into::into),
+        any::<i32>().prop_map(|n| (f64::from(n) + 0.5).into()),
+        ".{0,12}".prop_map(Into::into),
+    ];
+    leaf.prop_recursive(5, 40, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Into::into),
+            prop::collection::hash_map(".{0,6}", inner, 0..6)
+                .prop_map(|pairs| pairs.into_iter().collect()),
+        ]
+    })
+}
+
+#[test]
+fn any_json_document_survives_a_script() {
+    let again = "local function again(msg)
+            msg:set_body(leveret.json.encode(leveret.json.decode(msg:body())))
+            return leveret.pass
+        end
+        return { name = 'again', publish = again }";
+    let registry = load(again).expect("loads");
+    let config = Config { failure_persistence: None, ..Config::default() };
+    let survives = TestRunner::new(config).run(&json_value(), |value| {
+        let body = value.to_string();
+        let mut message = MessageMut::new(message("k", &[0, 0], body.as_bytes()));
+        let verdict = registry.transforms()[0].apply(Stage::Publish, &mut message);
+        prop_assert_eq!(verdict, Ok(Verdict::Pass));
+        prop_assert_eq!(
+            serde_json::from_slice::<serde_json::Value>(&message.body).ok(),
+            Some(value)
+        );
+        Ok(())
+    });
+    survives.unwrap_or_else(|error| panic!("{error}"));
 }
 
 #[test]
