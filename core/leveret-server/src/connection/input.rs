@@ -170,6 +170,7 @@ impl Connection {
                 tracing::warn!(channel, "channel error on connection {}: {reply}", self.ends);
                 self.session.as_mut()?.channel_close(channel);
             }
+            Event::ChannelCloseOk(_) => {}
             Event::CloseRequested { .. } => {
                 self.release();
                 self.machine.close_ok();
