@@ -26,6 +26,7 @@ pub(crate) const CHANNEL_CLOSE: MethodId = (20, 40);
 pub(crate) const CHANNEL_CLOSE_OK: MethodId = (20, 41);
 pub(crate) const BASIC_CANCEL_OK: MethodId = (60, 31);
 pub(crate) const BASIC_PUBLISH: MethodId = (60, 40);
+pub(crate) const BASIC_QOS: MethodId = (60, 10);
 pub(crate) const BASIC_ACK: MethodId = (60, 80);
 pub(crate) const BASIC_REJECT: MethodId = (60, 90);
 pub(crate) const BASIC_NACK: MethodId = (60, 120);

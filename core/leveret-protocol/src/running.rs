@@ -11,7 +11,7 @@ use crate::frame::{BODY, Frame, HEADER, HEARTBEAT, METHOD};
 use crate::handshake::undecodable;
 use crate::limits::SILENT_CLOSE_MS;
 use crate::method::{
-    BASIC_ACK, BASIC_CANCEL_OK, BASIC_NACK, BASIC_PUBLISH, BASIC_REJECT, CHANNEL_CLOSE,
+    BASIC_ACK, BASIC_CANCEL_OK, BASIC_NACK, BASIC_PUBLISH, BASIC_QOS, BASIC_REJECT, CHANNEL_CLOSE,
     CHANNEL_CLOSE_OK, CHANNEL_OPEN, CONNECTION_CLOSE, CONNECTION_CLOSE_OK, Method, MethodId,
 };
 use crate::reply_code::{Reply, ReplyCode};
@@ -189,6 +189,10 @@ impl Connection {
             BASIC_ACK | BASIC_NACK | BASIC_REJECT => settlement(channel, method),
             CHANNEL_CLOSE_OK => self.unimplemented(id),
             _ if !method.spec.from_client => self.unimplemented(id),
+            BASIC_QOS if prefetch_size(method) != 0 => {
+                let why = format!("prefetch_size!=0 ({})", prefetch_size(method));
+                self.fail(Reply::new(ReplyCode::NotImplemented, id, why))
+            }
             _ => match method.decode() {
                 Ok((decoded, arguments)) => {
                     Step::Event(Event::Method { channel, method: decoded, arguments })
@@ -249,4 +253,10 @@ fn settlement(channel: u16, method: &Method<'_>) -> Step<'static> {
 fn method_expected() -> Reply {
     let text = "expected method frame, got non method frame instead";
     Reply::new(ReplyCode::UnexpectedFrame, (0, 0), text)
+}
+
+/// The first field of basic.qos, which the decoder of methods passes over.
+fn prefetch_size(method: &Method<'_>) -> u32 {
+    let field = method.arguments().first_chunk::<4>();
+    field.copied().map_or(0, u32::from_be_bytes)
 }
