@@ -4,7 +4,7 @@
 
 A suite is an executable in suites/ that ends with `N passed, N failed, N skipped`. Left out by the suites
 themselves, because they drive RabbitMQ's own tools: TestConnection_Close_WhenMemoryAlarmIsActive of
-go-amqp091 (rabbitmqctl). pika's kqueue tests are for another operating system.
+go-amqp091 (rabbitmqctl); and one of pika's that wants an older RabbitMQ (its script says which). pika's kqueue tests are for another operating system.
 """
 
 import os

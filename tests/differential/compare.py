@@ -9,10 +9,16 @@ def differences(step, theirs, ours):
     for where in sorted(set(theirs) | set(ours)):
         left = [expected.newest(step, e) for e in theirs.get(where, [])]
         right = [expected.comparable(step, e) for e in ours.get(where, [])]
-        for kind in (_replies, _deliveries):
+        closing = _closes(theirs, where) or _closes(ours, where)     # what is still delivered then is chance
+        for kind in (_replies,) if closing else (_replies, _deliveries):
             found += _compare(where, kind(left), kind(right))
         found += [f"{where}: Leveret: {line}" for line in disorder(ours.get(where, []))]
     return found
+
+
+def _closes(seen, where):
+    """Whether the connection of this channel was closed."""
+    return any(e.method.startswith("connection.close") for e in seen.get((where[0], 0), []))
 
 
 def _replies(events):
@@ -56,6 +62,8 @@ def same(theirs, ours):
         return theirs is ours
     a, b = dict(theirs.args), dict(ours.args)
     text, longer = a.pop("reply_text", ""), b.pop("reply_text", "")
+    if len(text.encode()) > 200 and text.endswith("..."):     # RabbitMQ marks where it cut a text at 255 bytes
+        text = text[:-3]
     return longer.startswith(text) and (a, theirs.properties, theirs.body) == (b, ours.properties, ours.body)
 
 

@@ -61,24 +61,31 @@ def _without_last_death(_step, event):
     return event._replace(properties={**event.properties, "headers": kept})
 
 
-def _death_time(_step, event):
-    """The time of a death is whatever the clock said: only its type is compared."""
+def _death_fields(_step, event):
+    """The time of a death is whatever the clock said, and its fields come in the order of the version."""
     headers = (event.properties or {}).get("headers")
     if not headers or not any(name == "x-death" for name, _ in headers):
         return event
-    changed = [(name, _blank_times(value) if name == "x-death" else value) for name, value in headers]
+    changed = [(name, _without_order(value) if name == "x-death" else value) for name, value in headers]
     return event._replace(properties={**event.properties, "headers": changed})
 
 
-def _blank_times(value):
+def _without_order(value):
     if value.kind == "A":
-        return wire.Field("A", [_blank_times(inner) for inner in value.value])
+        return wire.Field("A", [_without_order(inner) for inner in value.value])
     if value.kind == "F":
-        return wire.Field("F", [(k, wire.Field(v.kind, 0) if k == "time" else v) for k, v in value.value])
+        return wire.Field("F", sorted((k, wire.Field(v.kind, 0) if k == "time" else v) for k, v in value.value))
     return value
 
 
-_CLOCK = Expected("death-time", "x-death carries the time of the death", theirs=_death_time, ours=_death_time)
+def _uncounted_reply(_step, event):
+    if event.method != "basic.deliver" or not event.args["routing_key"].startswith("<reply-to-"):
+        return event
+    return event._replace(args={**event.args, "delivery_tag": 0})
+
+
+_CLOCK = Expected("death-fields", "x-death carries the time; main has original-expiration as its first field",
+                  theirs=_death_fields, ours=_death_fields)
 
 EXPECTED = [
     _CLOCK,
@@ -88,6 +95,9 @@ EXPECTED = [
     Expected("last-death",
              "since 3.13 a dead-lettered message also says where it died last",
              ours=_without_last_death),
+    Expected("reply-counted",
+             "since 4.0 a reply to amq.rabbitmq.reply-to takes a delivery tag like any delivery",
+             theirs=_uncounted_reply, ours=_uncounted_reply),
 ]
 
 

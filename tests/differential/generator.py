@@ -244,8 +244,8 @@ class Draw:
 
     def call(self):
         """A request and its answer by direct reply-to; the answerer is another connection."""
-        return [Step("a", 2, "basic.consume", {"queue": "amq.rabbitmq.reply-to", "no_ack": True, "consumer_tag": "rt"}),
-                publish("", "~q2", b"ask", {"reply_to": "amq.rabbitmq.reply-to", "correlation_id": "c"}, "a", 2),
+        return [Step("a", 4, "basic.consume", {"queue": "amq.rabbitmq.reply-to", "no_ack": True, "consumer_tag": "rt"}),
+                publish("", "~q2", b"ask", {"reply_to": "amq.rabbitmq.reply-to", "correlation_id": "c"}, "a", 4),
                 Step("b", 1, "basic.get", {"queue": "~q2", "no_ack": True}),
                 publish("", "<reply-to-1>", b"answer", {"correlation_id": "c"}, "b", 1)]
 
@@ -259,7 +259,7 @@ class Draw:
             ("basic.consume", {"queue": "amq.rabbitmq.reply-to", "consumer_tag": "r"}),
             ("exchange.delete", {"exchange": "amq.direct"}), ("basic.cancel", {"consumer_tag": ""}),
             ("queue.declare", {"queue": "~" + "long" * 60, "passive": True}), ("queue.declare", {"queue": "~n\u00e4me"}),
-            ("basic.consume", {"queue": "~" + "\u00e4" * 120}), ("exchange.declare", {"exchange": "~" + "x" * 240}),
+            ("basic.consume", {"queue": "~" + "\u00e4" * 120}), ("exchange.declare", {"exchange": "~" + "x" * 240, "type": "direct"}),
             ("channel.close-ok", {}), ("basic.get-empty", {}), ("queue.declare-ok", {"queue": "q"}),
         ])
         return self.step(method, **args)
