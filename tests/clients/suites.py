@@ -3,8 +3,8 @@
     python3 tests/run clients [NAME...]      # AMQP_PORT names a broker that runs already
 
 A suite is an executable in suites/ that ends with `N passed, N failed, N skipped`. Left out by the suites
-themselves, because they drive RabbitMQ's own tools: TestConnection_Close_WhenMemoryAlarmIsActive of
-go-amqp091 (rabbitmqctl); and one of pika's that wants an older RabbitMQ (its script says which). pika's kqueue tests are for another operating system.
+themselves: TestConnection_Close_WhenMemoryAlarmIsActive of go-amqp091, which drives rabbitmqctl; one of pika's
+that wants an older RabbitMQ (its script says which); and pika's kqueue tests, for another operating system.
 """
 
 import os
