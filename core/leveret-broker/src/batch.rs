@@ -47,7 +47,7 @@ pub(crate) struct Pending<'b> {
     /// Its number on a channel in confirm mode.
     pub(crate) confirm_tag: Option<u64>,
     /// Who waits for the log, if it is persistent and a confirm is due.
-    pub(crate) ticket: Option<Ticket>,
+    pub(crate) ticket: Option<Box<Ticket>>,
     /// How many queues took it.
     pub(crate) taken: u32,
     /// Whether a queue refused it (x-overflow reject-publish), or routing failed.
@@ -120,7 +120,7 @@ impl<'b> Pending<'b> {
     /// What the log knows it by.
     pub(crate) fn record(&mut self) -> &Arc<Record> {
         let ticket = &mut self.ticket;
-        self.record.get_or_insert_with(|| Record::new(ticket.take()))
+        self.record.get_or_insert_with(|| Record::new(ticket.take().map(|ticket| *ticket)))
     }
 
     /// It went to a consumer without acks from a durable queue, and a confirm waits for the log.

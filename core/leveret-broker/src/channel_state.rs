@@ -34,7 +34,8 @@ pub(crate) struct ChannelState {
     /// Consumers that wait for that limit.
     blocked: Vec<(Arc<Queue>, ConsumerKey)>,
     pub(crate) confirms: Option<Box<Confirms>>,
-    pub(crate) consumers: hashbrown::HashMap<Arc<str>, (Arc<Queue>, ConsumerKey), foldhash::fast::RandomState>,
+    pub(crate) consumers:
+        hashbrown::HashMap<Arc<str>, (Arc<Queue>, ConsumerKey), foldhash::fast::RandomState>,
 }
 
 impl ChannelState {
@@ -85,7 +86,12 @@ impl ChannelState {
 
     /// Takes out the delivery `tag`, or with `multiple` all up to it (0: all), oldest first.
     /// `None` if that tag is not outstanding.
-    pub(crate) fn settle(&mut self, tag: u64, multiple: bool, out: &mut Vec<Unsettled>) -> Option<()> {
+    pub(crate) fn settle(
+        &mut self,
+        tag: u64,
+        multiple: bool,
+        out: &mut Vec<Unsettled>,
+    ) -> Option<()> {
         if multiple && tag == 0 {
             self.settle_all(out);
             return Some(());

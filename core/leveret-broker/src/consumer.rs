@@ -3,8 +3,7 @@
 //! Only consumers that can take a message are in the rotation. One that runs out of credit or of
 //! room in its connection's buffer leaves it, and is put back by the ack or the flush that helps.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use slab::Slab;
@@ -53,7 +52,8 @@ impl Consumer {
 #[derive(Debug, Default)]
 pub(crate) struct Consumers {
     all: Slab<Consumer>,
-    rotation: BTreeMap<Reverse<i64>, VecDeque<u32>>,
+    /// Lines of consumers, the highest priority first; none is empty.
+    rotation: Vec<(i64, VecDeque<u32>)>,
     next_id: u64,
 }
 
@@ -78,9 +78,9 @@ impl Consumers {
         self.next_id += 1;
         let entry = self.all.vacant_entry();
         let key = ConsumerKey { index: entry.key() as u32, id: self.next_id };
-        let priority = Reverse(subscription.priority);
+        let priority = subscription.priority;
         entry.insert(Consumer { key, subscription, unsettled: 0, in_rotation: true });
-        self.rotation.entry(priority).or_default().push_back(key.index);
+        self.line_up(priority, key.index);
         key
     }
 
@@ -88,15 +88,20 @@ impl Consumers {
         self.get(key)?;
         let consumer = self.all.try_remove(key.index as usize)?;
         if consumer.in_rotation {
-            let priority = Reverse(consumer.subscription.priority);
-            if let Some(turns) = self.rotation.get_mut(&priority) {
-                turns.retain(|index| *index != key.index);
-                if turns.is_empty() {
-                    self.rotation.remove(&priority);
-                }
+            for (_, line) in &mut self.rotation {
+                line.retain(|index| *index != key.index);
             }
+            self.rotation.retain(|(_, line)| !line.is_empty());
         }
         Some(consumer)
+    }
+
+    /// Puts a consumer at the end of the line of its priority.
+    fn line_up(&mut self, priority: i64, index: u32) {
+        match self.rotation.binary_search_by(|(p, _)| priority.cmp(p)) {
+            Ok(at) => self.rotation[at].1.push_back(index),
+            Err(at) => self.rotation.insert(at, (priority, VecDeque::from([index]))),
+        }
     }
 
     fn get(&self, key: ConsumerKey) -> Option<&Consumer> {
@@ -110,33 +115,33 @@ impl Consumers {
     /// The consumer whose turn it is.
     #[inline]
     pub(crate) fn next(&self) -> Option<&Consumer> {
-        let (_, turns) = self.rotation.first_key_value()?;
-        self.all.get(*turns.front()? as usize)
+        let (_, line) = self.rotation.first()?;
+        self.all.get(*line.front()? as usize)
     }
 
     /// The consumer whose turn it is has taken a message: it goes to the end of the line, or out
     /// of it if that was its last credit.
     #[inline]
     pub(crate) fn took(&mut self) {
-        let Some(mut turns) = self.rotation.first_entry() else { return };
-        let Some(&index) = turns.get().front() else { return };
+        let Some((_, line)) = self.rotation.first_mut() else { return };
+        let Some(&index) = line.front() else { return };
         let Some(consumer) = self.all.get_mut(index as usize) else { return };
         if !consumer.subscription.no_ack {
             consumer.unsettled += 1;
         }
         if !consumer.has_credit() {
             self.park();
-        } else if turns.get().len() > 1 {
-            turns.get_mut().rotate_left(1);
+        } else if line.len() > 1 {
+            line.rotate_left(1);
         }
     }
 
     /// The consumer whose turn it is cannot take a message now.
     pub(crate) fn park(&mut self) {
-        let Some(mut turns) = self.rotation.first_entry() else { return };
-        let index = turns.get_mut().pop_front();
-        if turns.get().is_empty() {
-            turns.remove();
+        let Some((_, line)) = self.rotation.first_mut() else { return };
+        let index = line.pop_front();
+        if line.is_empty() {
+            self.rotation.remove(0);
         }
         if let Some(consumer) = index.and_then(|index| self.all.get_mut(index as usize)) {
             consumer.in_rotation = false;
@@ -161,8 +166,8 @@ impl Consumers {
             return;
         }
         consumer.in_rotation = true;
-        let priority = Reverse(consumer.subscription.priority);
-        self.rotation.entry(priority).or_default().push_back(key.index);
+        let priority = consumer.subscription.priority;
+        self.line_up(priority, key.index);
     }
 
     /// Takes all consumers out.
@@ -176,7 +181,12 @@ impl Consumers {
 mod tests {
     use super::*;
 
-    fn add(consumers: &mut Consumers, tag: &str, prefetch_count: u16, priority: i64) -> ConsumerKey {
+    fn add(
+        consumers: &mut Consumers,
+        tag: &str,
+        prefetch_count: u16,
+        priority: i64,
+    ) -> ConsumerKey {
         consumers.add(Subscription {
             tag: tag.into(),
             channel: 1,

@@ -182,7 +182,10 @@ impl Exchange {
     }
 
     /// Removes all bindings to `target`; they are returned.
-    pub(crate) fn unbind_all(&self, target: &Target) -> Result<(Removed, Vec<BindingKey>), Failure> {
+    pub(crate) fn unbind_all(
+        &self,
+        target: &Target,
+    ) -> Result<(Removed, Vec<BindingKey>), Failure> {
         let mut gone = Vec::new();
         let removed = self.remove(|bindings| {
             let found = bindings.to(target);

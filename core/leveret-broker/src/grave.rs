@@ -104,9 +104,10 @@ fn move_to(broker: &Broker, from: &Queue, entry: &Entry, mut batch: Batch<'_>, w
     for (queue, order) in batch.queues.iter().zip(&batch.orders) {
         queue.enqueue(&mut batch.pendings, order, now_ms, work);
     }
-    let settled = entry.record.as_ref().map_or(Settled::Done, |record| {
-        record.settle(from.id, entry.seq, Settlement::Final)
-    });
+    let settled = entry
+        .record
+        .as_ref()
+        .map_or(Settled::Done, |record| record.settle(from.id, entry.seq, Settlement::Final));
     let Some(pending) = batch.pendings.first_mut() else { return };
     let record = pending.take_record();
     let message = pending.message();

@@ -129,7 +129,12 @@ impl Record {
     }
 
     /// Puts it into `batch`, unless that is no longer needed. Returns who waits for it.
-    fn write(&self, batch: &mut Batch, message: &Message, published_wall_ms: u64) -> Option<Ticket> {
+    fn write(
+        &self,
+        batch: &mut Batch,
+        message: &Message,
+        published_wall_ms: u64,
+    ) -> Option<Ticket> {
         let mut state = self.0.lock();
         if state.phase != Phase::Waiting {
             return None;

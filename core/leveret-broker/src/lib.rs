@@ -13,6 +13,7 @@ pub mod auth;
 mod batch;
 mod binding;
 mod broker;
+mod channel_map;
 mod channel_state;
 mod clock;
 mod confirm;

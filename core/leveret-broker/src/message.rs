@@ -18,7 +18,6 @@ const OVERHEAD_BYTES: usize = 112;
 
 thread_local! {
     static SEGMENT: RefCell<BytesMut> = RefCell::new(BytesMut::new());
-    static RUN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A message; cheap to clone.
@@ -37,7 +36,7 @@ impl Message {
             publish.append_to(&mut run);
             Bytes::from(run)
         } else {
-            Self::in_segment(|run| publish.append_to(run))
+            Self::in_segment(publish)
         };
         Self { bytes, body_len: publish.body.len() as u32, persistent }
     }
@@ -62,17 +61,14 @@ impl Message {
         Self::from_run(run.into())
     }
 
-    fn in_segment(write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
-        RUN.with_borrow_mut(|run| {
-            run.clear();
-            write(run);
-            SEGMENT.with_borrow_mut(|segment| {
-                if segment.capacity() < run.len() {
-                    *segment = BytesMut::with_capacity(SEGMENT_BYTES);
-                }
-                segment.extend_from_slice(run);
-                segment.split().freeze()
-            })
+    #[inline]
+    fn in_segment(publish: &Publish<'_>) -> Bytes {
+        SEGMENT.with_borrow_mut(|segment| {
+            if segment.capacity() < publish.run_len() {
+                *segment = BytesMut::with_capacity(SEGMENT_BYTES);
+            }
+            publish.pieces().into_iter().for_each(|piece| segment.extend_from_slice(piece));
+            segment.split().freeze()
         })
     }
 

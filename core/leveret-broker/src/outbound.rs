@@ -9,10 +9,11 @@ use std::task::Waker;
 
 use parking_lot::{ArcMutexGuard, Mutex, MutexGuard, RawMutex};
 
+use crate::channel_map::ChannelMap;
 use crate::channel_state::ChannelState;
 use crate::consumer::ConsumerKey;
-use crate::queue::Queue;
 use crate::inbox::Dealt;
+use crate::queue::Queue;
 
 /// Buffers that connections without anything to send have given back.
 static SPARE_BUFFERS: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
@@ -40,7 +41,7 @@ pub struct OutboundState {
     forced: Option<String>,
     /// Whether the client wants to be told when the broker cancels a consumer.
     pub(crate) consumer_cancel_notify: bool,
-    pub(crate) channels: hashbrown::HashMap<u16, Box<ChannelState>, foldhash::fast::RandomState>,
+    pub(crate) channels: ChannelMap<ChannelState>,
     /// Consumers that wait for room in the buffer.
     starved: Vec<(Arc<Queue>, ConsumerKey)>,
     /// Messages dealt to this connection that a deliver transform must see first.
@@ -59,7 +60,7 @@ impl Outbound {
             closed: false,
             forced: None,
             consumer_cancel_notify: false,
-            channels: hashbrown::HashMap::default(),
+            channels: ChannelMap::default(),
             starved: Vec::new(),
             inbox: std::collections::VecDeque::new(),
         })))
@@ -130,7 +131,7 @@ impl OutboundState {
     #[inline]
     pub(crate) fn channel(&mut self, number: u16) -> Option<(&mut ChannelState, &mut Vec<u8>)> {
         self.buffer();
-        Some((self.channels.get_mut(&number)?, &mut self.buffer))
+        Some((self.channels.get_mut(number)?, &mut self.buffer))
     }
 
     /// Whether deliveries may be added.
@@ -148,6 +149,7 @@ impl OutboundState {
     pub fn close(&mut self) {
         self.closed = true;
         self.waker = None;
+        self.channels.clear();
         self.give_back(Vec::new());
     }
 

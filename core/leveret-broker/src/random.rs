@@ -1,6 +1,5 @@
 //! Names that nobody can guess.
 
-
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// `prefix` and 16 random bytes in base64url without padding, 22 characters.

@@ -7,9 +7,7 @@ use bytes::Bytes;
 use leveret_store::{Meta, MetaError, QueueId};
 
 use crate::binding::BindingKey;
-use crate::definitions::{
-    BindingDefinition, Definition, ExchangeDefinition, QueueDefinition,
-};
+use crate::definitions::{BindingDefinition, Definition, ExchangeDefinition, QueueDefinition};
 use crate::exchange::{self, Exchange};
 use crate::journal::Journal;
 use crate::queue::Queue;

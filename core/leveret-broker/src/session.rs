@@ -4,16 +4,18 @@
 mod basic;
 mod channel;
 mod exchange;
+mod flush;
 mod inbox;
+mod incoming;
 mod publish;
 mod queue;
 mod reply_to;
+mod route;
 mod settle;
 mod targets;
 mod tx;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -22,6 +24,7 @@ use leveret_protocol::methods::AMQPClass;
 
 use crate::auth::{AccessRequest, ActionRequest, Identity, LoginAttempt, PermissionCache};
 use crate::broker::Broker;
+use crate::channel_map::ChannelMap;
 use crate::channel_state::Unsettled;
 use crate::error::{Error, Result};
 use crate::outbound::Outbound;
@@ -30,7 +33,8 @@ use crate::saved::Changes;
 use crate::vhost::Vhost;
 use crate::work::Work;
 
-pub use publish::{Incoming, Refused};
+pub use incoming::Incoming;
+pub use publish::Refused;
 pub(crate) use queue::cancel_consumers;
 pub(crate) use reply_to::Requesters;
 
@@ -45,7 +49,7 @@ pub struct Session {
     peer: IpAddr,
     id: u64,
     outbound: Outbound,
-    channels: HashMap<u16, Box<Channel>>,
+    channels: ChannelMap<Channel>,
     /// Names of the queues that go with this connection.
     exclusive: Vec<Arc<str>>,
     permissions: PermissionCache,
@@ -85,7 +89,7 @@ impl Session {
             identity,
             peer,
             outbound,
-            channels: HashMap::new(),
+            channels: ChannelMap::default(),
             exclusive: Vec::new(),
             permissions: PermissionCache::new(),
             targets,
@@ -137,11 +141,10 @@ impl Session {
             password: secret.to_vec(),
             peer: self.peer,
         };
-        self.identity =
-            self.broker.auth.authenticate(attempt).await.map_err(|reason| {
-                tracing::warn!(user = &*self.identity.user, %reason, "new secret refused");
-                refused()
-            })?;
+        self.identity = self.broker.auth.authenticate(attempt).await.map_err(|reason| {
+            tracing::warn!(user = &*self.identity.user, %reason, "new secret refused");
+            refused()
+        })?;
         self.permissions.clear();
         let access = self.access(ActionRequest::Access);
         if !self.broker.auth.authorise(access).await {
@@ -153,7 +156,7 @@ impl Session {
     /// Ends the session: everything unsettled returns to its queue, exclusive queues are deleted.
     pub fn close(&mut self) {
         self.finish_acks();
-        let numbers: Vec<u16> = self.channels.keys().copied().collect();
+        let numbers = self.channels.numbers();
         numbers.iter().for_each(|number| self.stop_consuming(*number));
         numbers.iter().for_each(|number| self.channel_close(*number));
         self.outbound.lock().close();
@@ -186,8 +189,7 @@ impl Session {
     }
 
     fn channel(&mut self, number: u16) -> Result<&mut Channel> {
-        let channel = self.channels.get_mut(&number);
-        channel.map(|channel| &mut **channel).ok_or_else(|| Error::internal("no such channel"))
+        self.channels.get_mut(number).ok_or_else(|| Error::internal("no such channel"))
     }
 
     fn reply(&self, channel: u16, method: AMQPClass) {
@@ -204,7 +206,12 @@ impl Session {
     }
 
     /// Refuses unless the user has this permission.
-    async fn demand(&mut self, kind: ResourceKind, name: &str, permission: Permission) -> Result<()> {
+    async fn demand(
+        &mut self,
+        kind: ResourceKind,
+        name: &str,
+        permission: Permission,
+    ) -> Result<()> {
         let epoch = self.broker.users.epoch();
         let name = if name.is_empty() { "amq.default" } else { name };
         if self.permissions.allows(epoch, kind, name, permission) {

@@ -81,7 +81,8 @@ impl Work {
 
     /// Acknowledges publishes to their publishers.
     pub(crate) fn confirm(tickets: Vec<Ticket>) {
-        let same = |a: &Ticket, b: &Ticket| a.channel_id == b.channel_id && a.outbound.is(&b.outbound);
+        let same =
+            |a: &Ticket, b: &Ticket| a.channel_id == b.channel_id && a.outbound.is(&b.outbound);
         for run in tickets.chunk_by(same) {
             let first = &run[0];
             first.outbound.confirm(first.channel, first.channel_id, run.iter().map(|t| t.tag));

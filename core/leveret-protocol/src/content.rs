@@ -50,6 +50,14 @@ impl Publish<'_> {
         self.names.len() + 1 + self.frames.len()
     }
 
+    /// The run in pieces, to be joined. The channel in the frames is the publisher's: a delivery
+    /// writes its own over it.
+    #[must_use]
+    #[inline]
+    pub fn pieces(&self) -> [&[u8]; 3] {
+        [self.names, &[FRAME_END], self.frames]
+    }
+
     /// Appends this message as a run.
     #[inline]
     pub fn append_to(&self, out: &mut Vec<u8>) {

@@ -9,10 +9,10 @@ use crate::arguments::Overflow;
 use crate::batch::Pending;
 use crate::channel_state::Unsettled;
 use crate::dead_letter::Reason;
+use crate::inbox::Dealt;
 use crate::journal::{Record, Settlement};
 use crate::outbound::OutboundGuard;
 use crate::ready::{Entry, NEVER};
-use crate::inbox::Dealt;
 use crate::work::Work;
 
 /// The outbound side that is locked at the moment; kept from one message to the next.
@@ -132,7 +132,13 @@ impl QueueState {
     }
 
     /// Keeps a message that nobody can take now.
-    fn keep(&mut self, queue: &Arc<Queue>, pending: &mut Pending<'_>, now_ms: u64, work: &mut Work) {
+    fn keep(
+        &mut self,
+        queue: &Arc<Queue>,
+        pending: &mut Pending<'_>,
+        now_ms: u64,
+        work: &mut Work,
+    ) {
         let arguments = &queue.declared.arguments;
         if arguments.overflow != Overflow::DropHead && self.is_full(queue, pending.body_len()) {
             pending.refused = true;
@@ -184,13 +190,7 @@ impl QueueState {
         self.set_timer(queue, now_ms, work);
     }
 
-    fn deal_holding(
-        &mut self,
-        queue: &Arc<Queue>,
-        now_ms: u64,
-        held: &mut Held,
-        work: &mut Work,
-    ) {
+    fn deal_holding(&mut self, queue: &Arc<Queue>, now_ms: u64, held: &mut Held, work: &mut Work) {
         if !self.ready.is_empty() {
             self.expire(queue, now_ms, work);
         }

@@ -81,7 +81,10 @@ impl QueueState {
         }
         let mut entries: Vec<Entry> = unsettled
             .drain(..)
-            .map(|Unsettled { entry, .. }| Entry { redelivered: entry.redelivered || seen, ..entry })
+            .map(|Unsettled { entry, .. }| Entry {
+                redelivered: entry.redelivered || seen,
+                ..entry
+            })
             .collect();
         entries.sort_unstable_by_key(|entry| entry.seq);
         self.ready.put_back(entries);

@@ -119,7 +119,7 @@ impl Session {
     fn cancel(&mut self, number: u16, cancel: basic::Cancel) -> Result<()> {
         let tag = cancel.consumer_tag;
         self.finish_acks();
-        let found = match self.outbound.lock().channels.get_mut(&number) {
+        let found = match self.outbound.lock().channels.get_mut(number) {
             Some(state) => state.consumers.remove(tag.as_str()),
             None => None,
         };

@@ -45,17 +45,17 @@ impl Session {
             last_queue: None,
             reply_token: None,
         };
-        self.channels.insert(number, Box::new(channel));
-        self.outbound.lock().channels.insert(number, Box::new(ChannelState::new(id)));
+        self.channels.insert(number, channel);
+        self.outbound.lock().channels.insert(number, ChannelState::new(id));
     }
 
     /// A channel is closed, by whomever: its consumers go, what is unsettled returns.
     pub fn channel_close(&mut self, number: u16) {
         self.finish_acks();
         self.stop_consuming(number);
-        let Some(channel) = self.channels.remove(&number) else { return };
+        let Some(channel) = self.channels.remove(number) else { return };
         self.forget_reply_token(&channel);
-        let state = self.outbound.lock().channels.remove(&number);
+        let state = self.outbound.lock().channels.remove(number);
         let mut unsettled = Vec::new();
         if let Mode::Tx(transaction) = channel.mode {
             unsettled.extend(transaction.into_unsettled());
@@ -68,7 +68,7 @@ impl Session {
 
     /// Removes all consumers of a channel, so that nothing more is dealt to it.
     pub(super) fn stop_consuming(&mut self, number: u16) {
-        let consumers = match self.outbound.lock().channels.get_mut(&number) {
+        let consumers = match self.outbound.lock().channels.get_mut(number) {
             Some(state) => std::mem::take(&mut state.consumers),
             None => return,
         };
@@ -78,7 +78,11 @@ impl Session {
         self.return_inbox(number);
     }
 
-    pub(super) fn confirm_method(&mut self, number: u16, method: confirm::AMQPMethod) -> Result<()> {
+    pub(super) fn confirm_method(
+        &mut self,
+        number: u16,
+        method: confirm::AMQPMethod,
+    ) -> Result<()> {
         let confirm::AMQPMethod::Select(select) = method else { return Err(unexpected()) };
         let channel = self.channel(number)?;
         match channel.mode {
@@ -100,7 +104,11 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn channel_method(&mut self, number: u16, method: channel::AMQPMethod) -> Result<()> {
+    pub(super) fn channel_method(
+        &mut self,
+        number: u16,
+        method: channel::AMQPMethod,
+    ) -> Result<()> {
         let channel::AMQPMethod::Flow(flow) = method else { return Err(unexpected()) };
         if !flow.active {
             return Err(Error::not_implemented("active=false"));

@@ -258,7 +258,8 @@ pub(crate) fn cancel_consumers(consumers: &[Consumer]) {
             let mut outbound = subscription.outbound.lock();
             let notify = outbound.consumer_cancel_notify;
             let Some((state, out)) = outbound.channel(number) else { continue };
-            let is_its = state.consumers.get(&subscription.tag).is_some_and(|c| c.1 == consumer.key);
+            let is_its =
+                state.consumers.get(&subscription.tag).is_some_and(|c| c.1 == consumer.key);
             if !is_its {
                 continue;
             }

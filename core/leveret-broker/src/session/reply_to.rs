@@ -7,9 +7,9 @@ use leveret_protocol::encode;
 use leveret_protocol::methods::{basic, queue};
 use parking_lot::RwLock;
 
+use super::Session;
 use super::basic::consume_ok;
 use super::channel::Channel;
-use super::Session;
 use crate::batch::Pending;
 use crate::error::{Error, Result};
 use crate::outbound::Outbound;

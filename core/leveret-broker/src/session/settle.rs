@@ -44,7 +44,7 @@ impl Session {
         out: &mut Vec<Unsettled>,
     ) -> Result<()> {
         let mut outbound = self.outbound.lock();
-        let Some(state) = outbound.channels.get_mut(&number) else { return Ok(()) };
+        let Some(state) = outbound.channels.get_mut(number) else { return Ok(()) };
         state.settle(tag, multiple, out).ok_or_else(|| Error::unknown_delivery_tag(tag))
     }
 
@@ -92,7 +92,7 @@ impl Session {
     pub(super) fn recover(&mut self, number: u16) {
         self.finish_acks();
         let mut unsettled = Vec::new();
-        if let Some(state) = self.outbound.lock().channels.get_mut(&number) {
+        if let Some(state) = self.outbound.lock().channels.get_mut(number) {
             state.settle_all(&mut unsettled);
         }
         self.settle(unsettled, Outcome::Requeue);
@@ -111,7 +111,15 @@ impl Session {
                 Some((entry, left)) => {
                     let tag = state.next_tag();
                     let run = entry.message.run();
-                    encode::get_ok(out, number, tag, entry.redelivered, left as u32, &run, frame_max);
+                    encode::get_ok(
+                        out,
+                        number,
+                        tag,
+                        entry.redelivered,
+                        left as u32,
+                        &run,
+                        frame_max,
+                    );
                     if !no_ack {
                         let queue = queue.clone();
                         state.hold(Unsettled { tag, queue, consumer: None, entry });

@@ -79,12 +79,7 @@ impl Targets {
     }
 
     /// Remembers that `exchange` may be published to.
-    pub(super) fn add(
-        &mut self,
-        exchange: Arc<Exchange>,
-        transforms: TransformChain,
-        epoch: u64,
-    ) {
+    pub(super) fn add(&mut self, exchange: Arc<Exchange>, transforms: TransformChain, epoch: u64) {
         let name: Box<str> = (*exchange.declared.name).into();
         self.known.retain(|target| target.name != name);
         if self.known.len() >= TARGETS_MAX {

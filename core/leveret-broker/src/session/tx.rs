@@ -2,9 +2,9 @@
 
 use leveret_protocol::methods::{AMQPClass, tx};
 
-use super::channel::{Mode, unexpected};
-use super::publish::Incoming;
 use super::Session;
+use super::channel::{Mode, unexpected};
+use super::incoming::Incoming;
 use crate::batch::Batch;
 use crate::channel_state::Unsettled;
 use crate::error::{Error, Result};
@@ -88,11 +88,15 @@ impl Session {
     }
 
     /// Whether a queue refused one of them.
-    fn publish_transaction(&mut self, number: u16, publishes: Vec<(Message, bool)>) -> Result<bool> {
+    fn publish_transaction(
+        &mut self,
+        number: u16,
+        publishes: Vec<(Message, bool)>,
+    ) -> Result<bool> {
         let mut batch = Batch::take();
         for (message, mandatory) in publishes {
             let incoming = Incoming::stored(number, message, mandatory);
-            self.route(&mut batch, incoming)?;
+            self.route(&mut batch, incoming, None)?;
         }
         let refused = self.flush_messages(&mut batch);
         batch.give_back();
@@ -102,7 +106,7 @@ impl Session {
     /// Forgets the publishes, and holds the acknowledged deliveries unsettled again.
     fn tx_rollback(&mut self, number: u16) -> Result<()> {
         let transaction = *self.take_transaction(number)?;
-        if let Some(state) = self.outbound.lock().channels.get_mut(&number) {
+        if let Some(state) = self.outbound.lock().channels.get_mut(number) {
             state.restore(transaction.into_unsettled().collect());
         }
         Ok(())
