@@ -2,6 +2,7 @@
 //! is in `route.rs`, how it gets there in `flush.rs`.
 
 use leveret_plugin::host::{Permission, ResourceKind};
+use leveret_protocol::Publish;
 use leveret_plugin::properties::{Properties, PropertiesEditor, Property, PropertyValue};
 
 use super::Session;
@@ -45,6 +46,33 @@ impl From<Error> for Refused {
 }
 
 impl Session {
+    /// Takes in one message that lies in the input. It reaches its queues with the next
+    /// [`Self::flush`].
+    #[inline]
+    pub fn publish_input<'b>(
+        &mut self,
+        batch: &mut Batch<'b>,
+        publish: &Publish<'b>,
+    ) -> Result<(), Refused> {
+        let is_default = publish.exchange.is_empty();
+        let plain = !publish.immediate && self.admit(publish.exchange).is_ok();
+        if !plain || !self.targets.transforms(is_default).is_empty() {
+            return self.publish(batch, Incoming::from(*publish));
+        }
+        let asks_for_replies =
+            !has_none(publish.properties) && self.check_properties(publish.properties)?;
+        let confirm = match &mut self.channel(publish.channel)?.mode {
+            _ if asks_for_replies => return self.publish(batch, Incoming::from(*publish)),
+            Mode::Plain => None,
+            Mode::Confirm(last) => {
+                *last += 1;
+                Some(*last)
+            }
+            Mode::Tx(_) => return self.publish(batch, Incoming::from(*publish)),
+        };
+        Ok(self.route_input(batch, publish, confirm)?)
+    }
+
     /// Takes in one message. It reaches its queues with the next [`Self::flush`].
     pub fn publish<'b>(
         &mut self,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use leveret_plugin::host::{Failure, FailureKind};
 use leveret_plugin::message::{Message as View, MessageMut};
 use leveret_plugin::properties::{Properties, Property};
+use leveret_protocol::Publish;
 use smallvec::SmallVec;
 
 use super::Session;
@@ -47,17 +48,46 @@ impl Session {
         }
         let facts = facts(incoming.properties());
         let (number, mandatory) = (incoming.channel, incoming.mandatory);
+        let kept = incoming.source.share();
         let mut pending = Pending::new(incoming.source, number, facts.persistent);
         pending.mandatory = mandatory;
+        self.add(batch, pending, &facts, confirm_tag);
+        self.find_queues(batch, Parts::of(&kept))
+    }
+
+    /// As [`Self::route`] for a message in the input that no transform is concerned with: what most
+    /// messages are. It is copied once, into the batch.
+    #[inline]
+    pub(super) fn route_input<'b>(
+        &mut self,
+        batch: &mut Batch<'b>,
+        publish: &Publish<'b>,
+        confirm_tag: Option<u64>,
+    ) -> Result<()> {
+        let facts = facts(publish.properties);
+        let source = Source::Input(*publish);
+        let mut pending = Pending::new(source, publish.channel, facts.persistent);
+        pending.mandatory = publish.mandatory;
+        self.add(batch, pending, &facts, confirm_tag);
+        self.find_queues(batch, Parts::of_input(publish))
+    }
+
+    #[inline(always)]
+    fn add<'b>(
+        &mut self,
+        batch: &mut Batch<'b>,
+        mut pending: Pending<'b>,
+        facts: &Facts,
+        confirm_tag: Option<u64>,
+    ) {
         pending.expiration_ms = facts.expiration_ms;
         pending.confirm_tag = confirm_tag;
         if facts.persistent
             && let Some(tag) = confirm_tag
         {
-            pending.ticket = self.ticket(number, tag);
+            pending.ticket = self.ticket(pending.channel, tag);
         }
         batch.pendings.push(pending);
-        self.find_queues(batch)
     }
 
     fn ticket(&mut self, number: u16, tag: u64) -> Option<Box<Ticket>> {
@@ -116,50 +146,48 @@ impl Session {
 
     /// Finds the queues of the message added last.
     #[inline]
-    fn find_queues(&mut self, batch: &mut Batch<'_>) -> Result<()> {
-        let Some(pending) = batch.pendings.last() else { return Ok(()) };
-        let (exchange, key, properties, _) = parts(&pending.source);
-        if exchange.is_empty() && has_none(properties) && token_of(key).is_none() {
-            if let Some(queue) = self.targets.queue(&self.vhost, key) {
-                batch.target(queue);
-            }
-            return Ok(());
+    fn find_queues(&mut self, batch: &mut Batch<'_>, parts: Parts<'_>) -> Result<()> {
+        if !has_none(parts.properties)
+            && let Ok(properties) = Properties::view(parts.properties)
+            && let Ok(extra) = extra_keys(&properties.headers())
+            && !extra.is_empty()
+        {
+            let keys: SmallVec<[&str; 4]> =
+                std::iter::once(parts.routing_key).chain(extra.iter()).collect();
+            return self.find_queues_under(batch, parts, &keys);
         }
-        let source = pending.source.share();
-        self.find_queues_of(batch, &source)
+        self.find_queues_under(batch, parts, &[parts.routing_key])
     }
 
-    fn find_queues_of(&mut self, batch: &mut Batch<'_>, source: &Source<'_>) -> Result<()> {
-        let (exchange, key, properties, body) = parts(source);
-        let mut keys: SmallVec<[&str; 4]> = SmallVec::new();
-        keys.push(key);
-        if !has_none(properties)
-            && let Ok(properties) = Properties::view(properties)
-            && let Ok(extra) = extra_keys(&properties.headers())
-        {
-            keys.extend(extra.iter());
-        }
-        if exchange.is_empty() {
-            self.find_by_name(batch, &keys);
+    #[inline]
+    fn find_queues_under(
+        &mut self,
+        batch: &mut Batch<'_>,
+        parts: Parts<'_>,
+        keys: &[&str],
+    ) -> Result<()> {
+        if parts.exchange.is_empty() {
+            self.find_by_name(batch, keys);
             return Ok(());
         }
-        let view = View {
-            vhost: self.vhost.name(),
-            exchange,
-            routing_key: key,
-            properties,
-            body,
+        let epoch = self.broker.users.epoch();
+        let Some(place) = self.targets.find(parts.exchange, epoch) else { return Ok(()) };
+        let (vhost, user, peer) = (&self.vhost, &self.identity.user, self.peer);
+        let view = || View {
+            vhost: vhost.name(),
+            exchange: parts.exchange,
+            routing_key: parts.routing_key,
+            properties: parts.properties,
+            body: parts.body,
             mandatory: false,
             redelivered: false,
-            user: &self.identity.user,
-            peer: Some(self.peer),
+            user,
+            peer: Some(peer),
             queue: "",
         };
-        let epoch = self.broker.users.epoch();
-        let Some(place) = self.targets.find(exchange, epoch) else { return Ok(()) };
         let (target, cache) = self.targets.get(place);
-        let found = route_from(&self.vhost, target, cache, &view, &keys, batch);
-        found.or_else(|failure| self.fail_route(batch, exchange, &failure))
+        let found = route_from(&self.vhost, target, cache, view, keys, batch);
+        found.or_else(|failure| self.fail_route(batch, parts.exchange, &failure))
     }
 
     /// The default exchange: each key names a queue, or a requester that waits for replies.
@@ -191,6 +219,9 @@ impl Session {
     ) -> Result<()> {
         tracing::warn!(exchange, %failure, "a message could not be routed");
         self.broker.counters.dropped(Dropped::RouteFailed);
+        if let Some(pending) = batch.pendings.last_mut() {
+            pending.settled = true;
+        }
         if failure.kind == FailureKind::Refused {
             return Err(Error::cannot_route(self.vhost.name(), exchange, &failure.text));
         }
@@ -226,25 +257,41 @@ fn facts(bytes: &[u8]) -> Facts {
     }
 }
 
-fn parts<'s>(source: &'s Source<'_>) -> (&'s str, &'s str, &'s [u8], &'s [u8]) {
-    match source {
-        Source::Input(publish) => {
-            (publish.exchange, publish.routing_key, publish.properties, publish.body)
-        }
-        Source::Stored(message) => {
-            let run = message.run();
-            (run.exchange(), run.routing_key(), run.properties(), run.body())
+/// What routing looks at.
+#[derive(Clone, Copy)]
+struct Parts<'s> {
+    exchange: &'s str,
+    routing_key: &'s str,
+    properties: &'s [u8],
+    body: &'s [u8],
+}
+
+impl<'s> Parts<'s> {
+    #[inline]
+    fn of_input(publish: &Publish<'s>) -> Self {
+        let Publish { exchange, routing_key, properties, body, .. } = *publish;
+        Self { exchange, routing_key, properties, body }
+    }
+
+    fn of(source: &'s Source<'_>) -> Self {
+        match source {
+            Source::Input(publish) => Self::of_input(publish),
+            Source::Stored(message) => {
+                let run = message.run();
+                let (exchange, routing_key) = (run.exchange(), run.routing_key());
+                Self { exchange, routing_key, properties: run.properties(), body: run.body() }
+            }
         }
     }
 }
 
 /// Routes from an exchange that the connection knows.
 #[inline]
-fn route_from(
+fn route_from<'v>(
     vhost: &Vhost,
     target: &mut Target,
     cache: &mut RouteCache,
-    view: &View<'_>,
+    view: impl Fn() -> View<'v>,
     keys: &[&str],
     batch: &mut Batch<'_>,
 ) -> Result<(), Failure> {
@@ -258,7 +305,7 @@ fn route_from(
     let found = match if single { cache.get(snapshot.id, keys[0]) } else { Found::Nothing(None) } {
         Found::Slots(known) => Ok(router::follow(snapshot, known, &mut onward, &mut each)),
         Found::Nothing(hash) => {
-            let found = router::visit(snapshot, view, keys, &mut slots, &mut onward, &mut each);
+            let found = router::visit(snapshot, &view(), keys, &mut slots, &mut onward, &mut each);
             if let (Some(hash), Ok(_)) = (hash, &found) {
                 cache.offer(snapshot.id, hash, keys[0], &slots);
             }
@@ -273,7 +320,7 @@ fn route_from(
             return Ok(());
         }
         onward.started_at(&target.exchange);
-        router::go_on(vhost, view, keys, &mut slots, &mut onward, &mut each)
+        router::go_on(vhost, &view(), keys, &mut slots, &mut onward, &mut each)
     });
     batch.slots = slots;
     done

@@ -95,7 +95,11 @@ impl Connection {
     #[inline]
     fn on_event<'b>(&mut self, batch: &mut Batch<'b>, event: Event<'b>) -> Option<Action> {
         match event {
-            Event::Publish(publish) => self.publish(batch, Incoming::from(publish)),
+            Event::Publish(ref publish) => {
+                let session = self.session.as_mut()?;
+                let done = session.publish_input(batch, publish);
+                self.published(batch, publish.channel, done)
+            }
             Event::OwnedPublish(publish) => self.publish(batch, Incoming::from(*publish)),
             Event::Ack { channel, delivery_tag, multiple } => {
                 let session = self.session.as_mut()?;
@@ -123,7 +127,18 @@ impl Connection {
     fn publish<'b>(&mut self, batch: &mut Batch<'b>, incoming: Incoming<'b>) -> Option<Action> {
         let session = self.session.as_mut()?;
         let channel = incoming.channel();
-        match session.publish(batch, incoming) {
+        let done = session.publish(batch, incoming);
+        self.published(batch, channel, done)
+    }
+
+    #[inline]
+    fn published(
+        &mut self,
+        batch: &mut Batch<'_>,
+        channel: u16,
+        done: Result<(), Refused>,
+    ) -> Option<Action> {
+        match done {
             Ok(()) => None,
             Err(Refused::Error(error)) => self.check(batch, channel, Err(error), (60, 40)),
             Err(Refused::Ask { incoming, request }) => Some(Action::Ask { incoming, request }),
