@@ -48,6 +48,8 @@ def _permission(step, text):
     if step.method in ("exchange.bind", "exchange.unbind"):
         return "write" if step.args.get("destination") == named else "read"
     arguments = step.args.get("arguments") or {}
+    if named in (step.args.get("exchange"), step.args.get("queue")):
+        return _PERMISSIONS.get(step.method, "configure")
     if named in (arguments.get("alternate-exchange"), arguments.get("x-dead-letter-exchange")):
         return "write"
     return _PERMISSIONS.get(step.method, "configure")

@@ -243,11 +243,12 @@ class Draw:
                     {"reply_code": 200} if method == "channel.close" else {})
 
     def call(self):
-        """A request and its answer by direct reply-to; the answerer is another connection."""
+        """A request and its answer by direct reply-to, on channels without transactions: before 4.0 an
+        answer is no part of one."""
         return [Step("a", 4, "basic.consume", {"queue": "amq.rabbitmq.reply-to", "no_ack": True, "consumer_tag": "rt"}),
                 publish("", "~q2", b"ask", {"reply_to": "amq.rabbitmq.reply-to", "correlation_id": "c"}, "a", 4),
-                Step("b", 1, "basic.get", {"queue": "~q2", "no_ack": True}),
-                publish("", "<reply-to-1>", b"answer", {"correlation_id": "c"}, "b", 1)]
+                Step("b", 4, "basic.get", {"queue": "~q2", "no_ack": True}),
+                publish("", "<reply-to-1>", b"answer", {"correlation_id": "c"}, "b", 4)]
 
     def oddity(self):
         """Well-formed methods that a broker has to refuse, or hardly ever sees."""
