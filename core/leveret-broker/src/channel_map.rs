@@ -65,7 +65,9 @@ mod tests {
     #[test]
     fn each_number_finds_its_own_after_others_came_and_went() {
         let mut map = ChannelMap::default();
-        [7, 1, 2000, 3].map(|number| map.insert(number, u32::from(number)));
+        for number in [7, 1, 2000, 3] {
+            map.insert(number, u32::from(number));
+        }
         assert_eq!(map.remove(3).as_deref(), Some(&3));
         map.insert(1, 11);
         let found = [1, 2, 3, 7, 2000, 7].map(|number| map.get_mut(number).copied());

@@ -133,9 +133,4 @@ impl ChannelState {
         self.unsettled.extend(held.into_iter().map(|held| (held.tag, Some(held))));
         self.unsettled.make_contiguous().sort_by_key(|(tag, _)| *tag);
     }
-
-    /// How many deliveries wait for an ack.
-    pub fn unsettled_len(&self) -> usize {
-        self.live
-    }
 }

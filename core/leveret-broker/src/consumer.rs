@@ -28,7 +28,6 @@ pub(crate) struct Subscription {
     /// Most deliveries that may be unsettled; 0 is no limit.
     pub(crate) prefetch_count: u16,
     pub(crate) priority: i64,
-    pub(crate) arguments: Box<[u8]>,
 }
 
 #[derive(Debug)]
@@ -195,7 +194,6 @@ mod tests {
             exclusive: false,
             prefetch_count,
             priority,
-            arguments: Box::default(),
         })
     }
 

@@ -36,7 +36,7 @@ impl Reason {
 
 /// One death of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Death<'a> {
+pub(crate) struct Death<'a> {
     /// Queue that it leaves.
     pub queue: &'a str,
     /// Why.
@@ -59,7 +59,7 @@ pub struct Death<'a> {
 /// the routing key is replaced. Headers are in the order of their names, as RabbitMQ leaves them.
 ///
 /// Properties that cannot be read come back as they are.
-pub fn rewrite(properties: &[u8], death: &Death<'_>) -> Vec<u8> {
+pub(crate) fn rewrite(properties: &[u8], death: &Death<'_>) -> Vec<u8> {
     try_rewrite(properties, death).unwrap_or_else(|_| properties.to_vec())
 }
 
@@ -178,7 +178,7 @@ fn counted_up(entry: &Table<'_>, entries: usize) -> Result<TableBuilder, Malform
 
 /// Whether a dead letter with these properties must not enter `queue`: it died there before, and
 /// nobody has rejected it since, so that it would go round for ever.
-pub fn is_cycle(properties: &[u8], queue: &str) -> bool {
+pub(crate) fn is_cycle(properties: &[u8], queue: &str) -> bool {
     let Ok(properties) = Properties::view(properties) else { return false };
     let Some(deaths) = history_of(&properties.headers()) else { return false };
     for death in deaths.iter() {

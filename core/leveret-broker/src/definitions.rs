@@ -16,11 +16,11 @@ use leveret_plugin::value::{Malformed, Value};
 use leveret_store::QueueId;
 
 use fields::{Fields, write};
-pub use key::{ALL_BINDINGS, ALL_EXCHANGES, ALL_QUEUES, ALL_USERS, ALL_VHOSTS};
+pub(crate) use key::{ALL_BINDINGS, ALL_EXCHANGES, ALL_QUEUES, ALL_VHOSTS};
 
 /// One thing that outlives the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Definition {
+pub(crate) enum Definition {
     /// A virtual host.
     Vhost {
         /// Its name.
@@ -38,7 +38,7 @@ pub enum Definition {
 
 /// A durable exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExchangeDefinition {
+pub(crate) struct ExchangeDefinition {
     /// Virtual host.
     pub vhost: Arc<str>,
     /// Name.
@@ -55,7 +55,7 @@ pub struct ExchangeDefinition {
 
 /// A durable queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueueDefinition {
+pub(crate) struct QueueDefinition {
     /// Virtual host.
     pub vhost: Arc<str>,
     /// Name.
@@ -70,7 +70,7 @@ pub struct QueueDefinition {
 
 /// A binding between durable things.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BindingDefinition {
+pub(crate) struct BindingDefinition {
     /// Virtual host.
     pub vhost: Arc<str>,
     /// Name of the exchange that is bound from.
@@ -87,7 +87,7 @@ pub struct BindingDefinition {
 
 /// A key or value of the store that is no definition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DefinitionError {
+pub(crate) enum DefinitionError {
     /// The key names nothing that is known.
     Key(String),
     /// The value is no field table.
@@ -110,7 +110,7 @@ impl std::error::Error for DefinitionError {}
 
 impl Definition {
     /// Where it is stored.
-    pub fn key(&self) -> String {
+    pub(crate) fn key(&self) -> String {
         match self {
             Self::Vhost { name } => key::vhost(name),
             Self::User(user) => key::user(&user.name),
@@ -121,7 +121,7 @@ impl Definition {
     }
 
     /// What is stored there.
-    pub fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut fields = TableBuilder::new();
         match self {
             Self::Vhost { .. } => {}
@@ -148,7 +148,7 @@ impl Definition {
     ///
     /// # Errors
     /// Says which of the two is wrong, and how.
-    pub fn decode(key: &str, value: &[u8]) -> Result<Self, DefinitionError> {
+    pub(crate) fn decode(key: &str, value: &[u8]) -> Result<Self, DefinitionError> {
         let named = key::parse(key).ok_or_else(|| DefinitionError::Key(key.to_owned()))?;
         let fields = Fields::parse(value)?;
         Ok(match named {

@@ -282,8 +282,11 @@ impl Journal {
                 }
                 defined.await;
             }
-            Work::confirm(tickets);
-            pending.flushes.into_iter().for_each(|done| drop(done.send(())));
+            Work::confirm(&tickets);
+            for done in pending.flushes {
+                // Whoever asked may be gone.
+                let _ = done.send(());
+            }
             if stopping && self.pending.lock().is_empty() {
                 break;
             }

@@ -140,11 +140,6 @@ impl OutboundState {
         self.buffer.len() + self.in_flight < self.limit_bytes
     }
 
-    /// Whether the connection is gone.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.closed
-    }
-
     /// The connection is gone: nothing more is dealt to it.
     pub fn close(&mut self) {
         self.closed = true;

@@ -77,10 +77,6 @@ impl Ready {
         self.weight
     }
 
-    pub(crate) fn front(&self) -> Option<&Entry> {
-        self.entries.front()
-    }
-
     pub(crate) fn push_back(&mut self, entry: Entry) {
         self.account_for(&entry);
         self.entries.push_back(entry);
@@ -230,7 +226,7 @@ mod tests {
         (1..=5).for_each(|seq| ready.push_back(entry(seq, NEVER)));
         let (one, two) = (ready.pop_front().unwrap(), ready.pop_front().unwrap());
         ready.put_back(vec![two]);
-        assert_eq!(ready.front().unwrap().seq, 2);
+        assert_eq!(ready.entries.front().unwrap().seq, 2);
         ready.put_back(vec![one]);
         assert_eq!(order(&mut ready), [1, 2, 3, 4, 5]);
     }

@@ -192,6 +192,7 @@ impl Session {
         self.channels.get_mut(number).ok_or_else(|| Error::internal("no such channel"))
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "a method is made where it is sent")]
     fn reply(&self, channel: u16, method: AMQPClass) {
         self.outbound.send(|out| leveret_protocol::encode::method(out, channel, &method));
     }

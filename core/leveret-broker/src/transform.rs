@@ -1,7 +1,7 @@
 //! Which transforms see a message, in which order, and what their verdicts come to.
 //!
 //! The set is an immutable snapshot; whoever publishes or delivers keeps a chain that was picked
-//! from it for one exchange or queue until the generation changes. A message that no `match`
+//! from it for one exchange or queue. A message that no `match`
 //! accepts costs no call and no allocation. Knows no queue and writes no frame.
 
 mod chain;
@@ -16,11 +16,11 @@ use arc_swap::ArcSwap;
 use leveret_plugin::host::{Match, Stage, Transform};
 use parking_lot::Mutex;
 
-pub use chain::{Outcome, TransformChain};
+pub(crate) use chain::{Outcome, TransformChain};
 
 /// A transform, and when it comes among the others.
 #[derive(Clone)]
-pub struct Attachment {
+pub(crate) struct Attachment {
     /// The transform.
     pub transform: Arc<dyn Transform>,
     /// Those with a higher priority come first, those with the same in the order of configuration.
@@ -31,12 +31,13 @@ pub struct Attachment {
 
 impl Attachment {
     /// A transform that is to be attached.
-    pub fn new(transform: Arc<dyn Transform>, priority: i32) -> Self {
+    pub(crate) fn new(transform: Arc<dyn Transform>, priority: i32) -> Self {
         Self { transform, priority, failures: Arc::default() }
     }
 
     /// How often it has failed since it was attached.
-    pub fn failures(&self) -> u64 {
+    #[cfg(test)]
+    fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
     }
 
@@ -63,31 +64,25 @@ impl fmt::Debug for Attachment {
 
 /// The transforms that are attached now.
 #[derive(Debug, Default)]
-pub struct Transforms {
+pub(crate) struct Transforms {
     current: ArcSwap<TransformSet>,
     writer: Mutex<()>,
 }
 
 impl Transforms {
     /// None.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// The set as it is now.
-    pub fn load(&self) -> Arc<TransformSet> {
+    pub(crate) fn load(&self) -> Arc<TransformSet> {
         self.current.load_full()
-    }
-
-    /// A number that grows with every change; a chain picked under an older one is out of date.
-    #[inline]
-    pub fn generation(&self) -> u64 {
-        self.current.load().generation
     }
 
     /// Changes the list of attachments, which is in the order of configuration, and publishes it
     /// as one change.
-    pub fn update(&self, change: impl FnOnce(&mut Vec<Attachment>)) {
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Vec<Attachment>)) {
         let _writer = self.writer.lock();
         let current = self.current.load();
         let mut configured = current.configured.clone();
@@ -95,8 +90,18 @@ impl Transforms {
         self.current.store(Arc::new(TransformSet::new(configured, current.generation + 1)));
     }
 
+}
+
+/// Attaching while messages flow.
+#[cfg_attr(not(test), expect(dead_code, reason = "the configuration attaches at start only"))]
+impl Transforms {
+    /// A number that grows with every change; a chain picked under an older one is out of date.
+    pub(crate) fn generation(&self) -> u64 {
+        self.current.load().generation
+    }
+
     /// Attaches a transform: in place of the one of the same name, or as the last.
-    pub fn attach(&self, attachment: Attachment) {
+    pub(crate) fn attach(&self, attachment: Attachment) {
         self.update(|list| {
             let name = attachment.transform.name();
             match list.iter_mut().find(|other| other.transform.name() == name) {
@@ -107,7 +112,7 @@ impl Transforms {
     }
 
     /// Detaches the transform of this name; says whether there was one.
-    pub fn detach(&self, name: &str) -> bool {
+    pub(crate) fn detach(&self, name: &str) -> bool {
         let mut found = false;
         self.update(|list| {
             let before = list.len();
@@ -120,7 +125,7 @@ impl Transforms {
 
 /// Transforms in the order in which they run.
 #[derive(Debug, Default)]
-pub struct TransformSet {
+pub(crate) struct TransformSet {
     generation: u64,
     configured: Vec<Attachment>,
     publish: Vec<Attachment>,
@@ -138,25 +143,21 @@ impl TransformSet {
         Self { generation, publish: at(Stage::Publish), deliver: at(Stage::Deliver), configured }
     }
 
-    /// See [`Transforms::generation`].
-    pub fn generation(&self) -> u64 {
-        self.generation
-    }
-
     /// Every attachment, in the order of configuration.
-    pub fn attachments(&self) -> &[Attachment] {
+    #[cfg(test)]
+    pub(crate) fn attachments(&self) -> &[Attachment] {
         &self.configured
     }
 
     /// Those that may be concerned with messages published to `exchange`.
-    pub fn publish_transforms_for(&self, exchange: &str) -> TransformChain {
+    pub(crate) fn publish_transforms_for(&self, exchange: &str) -> TransformChain {
         pick(Stage::Publish, &self.publish, |filter| {
             matching::name(filter.exchange.as_deref(), exchange)
         })
     }
 
     /// Those that may be concerned with messages delivered from `queue`.
-    pub fn deliver_transforms_for(&self, queue: &str) -> TransformChain {
+    pub(crate) fn deliver_transforms_for(&self, queue: &str) -> TransformChain {
         pick(Stage::Deliver, &self.deliver, |filter| matching::name(filter.queue.as_deref(), queue))
     }
 }

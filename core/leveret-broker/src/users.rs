@@ -100,7 +100,7 @@ impl Users {
 }
 
 /// The account of a broker nobody configured: everything on `/`, from loopback addresses only.
-pub fn guest() -> UserRecord {
+pub(crate) fn guest() -> UserRecord {
     UserRecord {
         name: GUEST.to_owned(),
         password_hash: format!("well-known:{GUEST}"),
@@ -111,7 +111,7 @@ pub fn guest() -> UserRecord {
 }
 
 /// Every permission on everything in `vhost`.
-pub fn all_of(vhost: &str) -> PermissionRecord {
+pub(crate) fn all_of(vhost: &str) -> PermissionRecord {
     let everything = || ".*".to_owned();
     PermissionRecord {
         vhost: vhost.to_owned(),

@@ -71,7 +71,7 @@ impl Work {
                     settled.iter().for_each(|(queue, seq)| pending.settle(*queue, *seq));
                 });
             }
-            Self::confirm(std::mem::take(&mut self.confirms));
+            Self::confirm(&std::mem::take(&mut self.confirms));
             self.timers.drain(..).for_each(|(at_ms, queue)| broker.timers.add(at_ms, &queue));
             self.wakers.drain(..).for_each(Waker::wake);
             let Some(dead) = self.dead.pop_front() else { break };
@@ -80,7 +80,7 @@ impl Work {
     }
 
     /// Acknowledges publishes to their publishers.
-    pub(crate) fn confirm(tickets: Vec<Ticket>) {
+    pub(crate) fn confirm(tickets: &[Ticket]) {
         let same =
             |a: &Ticket, b: &Ticket| a.channel_id == b.channel_id && a.outbound.is(&b.outbound);
         for run in tickets.chunk_by(same) {

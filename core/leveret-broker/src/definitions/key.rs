@@ -7,15 +7,15 @@ use std::fmt::Write;
 use super::BindingDefinition;
 
 /// Prefix of all virtual hosts.
-pub const ALL_VHOSTS: &str = "vhost/";
+pub(crate) const ALL_VHOSTS: &str = "vhost/";
 /// Prefix of all users.
-pub const ALL_USERS: &str = "user/";
+pub(crate) const ALL_USERS: &str = "user/";
 /// Prefix of the exchanges of all virtual hosts.
-pub const ALL_EXCHANGES: &str = "exchange/";
+pub(crate) const ALL_EXCHANGES: &str = "exchange/";
 /// Prefix of the queues of all virtual hosts.
-pub const ALL_QUEUES: &str = "queue/";
+pub(crate) const ALL_QUEUES: &str = "queue/";
 /// Prefix of the bindings of all virtual hosts.
-pub const ALL_BINDINGS: &str = "binding/";
+pub(crate) const ALL_BINDINGS: &str = "binding/";
 
 /// Arguments of a binding that are longer stand in the key as a hash: keys are bounded, and
 /// nobody has two such bindings that differ in nothing else by accident.

@@ -3,6 +3,7 @@
 use leveret_plugin::value::Value::I32;
 use proptest::prelude::*;
 
+use super::key::ALL_USERS;
 use super::*;
 
 fn queue(vhost: &str, name: &str) -> Definition {

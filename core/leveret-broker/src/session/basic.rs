@@ -83,7 +83,6 @@ impl Session {
             exclusive: consume.exclusive,
             prefetch_count: self.channel(number)?.prefetch_count,
             priority: parsed.priority,
-            arguments: arguments.into(),
         };
         let now_ms = self.broker.clock.now_ms();
         let announce = |outbound: &mut OutboundState, key: ConsumerKey| {

@@ -43,7 +43,7 @@ impl Session {
             Verdict::Pass { changed: true } => {
                 let (key, exchange) = (&message.routing_key, run.exchange());
                 let new = Message::build(exchange, key, &message.properties, &message.body);
-                self.write_delivery(dealt, Some(new));
+                self.write_delivery(dealt, Some(&new));
             }
             Verdict::Drop(reason) => {
                 tracing::debug!(queue = &**dealt.queue.name(), reason, "dropped at delivery");
@@ -59,7 +59,7 @@ impl Session {
 
     /// Writes the frames; the consumer sees `shown` if a transform changed the message, while the
     /// queue keeps what was published.
-    fn write_delivery(&mut self, dealt: Dealt, shown: Option<Message>) {
+    fn write_delivery(&mut self, dealt: Dealt, shown: Option<&Message>) {
         let mut outbound = self.outbound.lock();
         let frame_max = outbound.frame_max;
         let Some((state, out)) = outbound.channel(dealt.channel) else {
@@ -67,7 +67,7 @@ impl Session {
             return self.settle_dealt(dealt, Outcome::Return);
         };
         let tag = state.next_tag();
-        let run = shown.as_ref().unwrap_or(&dealt.entry.message).run();
+        let run = shown.unwrap_or(&dealt.entry.message).run();
         let redelivered = dealt.entry.redelivered;
         encode::deliver(out, dealt.channel, &dealt.tag, tag, redelivered, &run, frame_max);
         if dealt.no_ack {

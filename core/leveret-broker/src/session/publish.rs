@@ -2,8 +2,8 @@
 //! is in `route.rs`, how it gets there in `flush.rs`.
 
 use leveret_plugin::host::{Permission, ResourceKind};
-use leveret_protocol::Publish;
 use leveret_plugin::properties::{Properties, PropertiesEditor, Property, PropertyValue};
+use leveret_protocol::Publish;
 
 use super::Session;
 use super::channel::Mode;
@@ -91,10 +91,8 @@ impl Session {
             }
         }
         let number = incoming.channel;
-        if !has_none(incoming.properties()) {
-            if self.check_properties(incoming.properties())? {
-                self.rewrite_reply_to(&mut incoming)?;
-            }
+        if !has_none(incoming.properties()) && self.check_properties(incoming.properties())? {
+            self.rewrite_reply_to(&mut incoming)?;
         }
         let confirm = match &mut self.channel(number)?.mode {
             Mode::Plain => None,

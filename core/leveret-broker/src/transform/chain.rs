@@ -12,14 +12,14 @@ const ROUTING_KEY_MAX_BYTES: usize = 255;
 
 /// The transforms of one stage that one exchange or queue has to ask; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct TransformChain {
+pub(crate) struct TransformChain {
     stage: Stage,
     attachments: Option<std::sync::Arc<[Attachment]>>,
 }
 
 /// What transforms decided about a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// Goes on.
     Pass {
         /// Whether anything in it was replaced.
@@ -38,27 +38,22 @@ impl TransformChain {
         Self { stage, attachments }
     }
 
-    /// Nobody to ask.
-    pub const fn empty(stage: Stage) -> Self {
-        Self { stage, attachments: None }
-    }
-
     /// Whether there is nobody to ask.
     #[inline]
-    pub const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.attachments.is_none()
     }
 
     /// Whether any transform is concerned with the message. If not, [`Self::run`] would pass it
     /// as it is.
     #[inline]
-    pub fn concerns(&self, message: &Message<'_>) -> bool {
+    pub(crate) fn concerns(&self, message: &Message<'_>) -> bool {
         self.attachments().iter().any(|one| matches(one.transform.matches(), message))
     }
 
     /// Asks those that are concerned, each with what the ones before it made of the message.
     /// Only on worker threads of the runtime.
-    pub fn run(&self, message: &mut MessageMut<'_>) -> Outcome {
+    pub(crate) fn run(&self, message: &mut MessageMut<'_>) -> Outcome {
         for one in self.attachments() {
             if !matches(one.transform.matches(), &message.view()) {
                 continue;
