@@ -17,9 +17,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use leveret_broker::auth::{AccessRequest, Identity};
 use leveret_broker::queue::Queue;
 use leveret_broker::{Broker, Error, Incoming, Outbound, Session};
-use leveret_broker::auth::{AccessRequest, Identity};
 use leveret_protocol::methods::AMQPClass;
 use leveret_protocol::{Connection as Machine, Reply, ReplyCode, Scope, ServerOptions};
 use tokio::net::TcpStream;
@@ -57,15 +57,18 @@ impl fmt::Display for Ends {
 enum Action {
     Login { mechanism: &'static str, user: String, password: Vec<u8> },
     Open { vhost: String },
-    Method { channel: u16, method: Box<AMQPClass>, arguments: Vec<u8> },
+    Method { channel: u16, method: AMQPClass, arguments: Vec<u8> },
     Ask { incoming: Box<Incoming<'static>>, request: Box<AccessRequest> },
 }
 
 /// Why the task stopped polling.
 enum Step {
-    Do(Action),
+    Do(Box<Action>),
     /// The machine has ended; see `Event::Closed`.
-    Closed { reset: bool, delay_ms: u64 },
+    Closed {
+        reset: bool,
+        delay_ms: u64,
+    },
     /// The socket has ended without a close.
     Lost,
 }
@@ -122,7 +125,7 @@ impl Connection {
         tracing::info!("accepting AMQP connection {}", self.ends);
         loop {
             match poll_fn(|cx| self.poll(cx)).await {
-                Step::Do(action) => Box::pin(self.perform(action)).await,
+                Step::Do(action) => Box::pin(self.perform(*action)).await,
                 Step::Closed { reset, delay_ms } => {
                     self.release();
                     break Box::pin(self.end(reset, delay_ms)).await;

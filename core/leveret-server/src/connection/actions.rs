@@ -16,7 +16,7 @@ impl Connection {
             }
             Action::Open { vhost } => self.open(&vhost).await,
             Action::Method { channel, method, arguments } => {
-                self.method(channel, *method, &arguments).await;
+                self.method(channel, method, &arguments).await;
             }
             Action::Ask { incoming, request } => {
                 let channel = incoming.channel();
@@ -43,7 +43,11 @@ impl Connection {
                 self.machine.accept_login();
             }
             Err(reason) => {
-                tracing::error!("{} login refused for user '{user}' from {}: {reason}", mechanism, self.ends);
+                tracing::error!(
+                    "{} login refused for user '{user}' from {}: {reason}",
+                    mechanism,
+                    self.ends
+                );
                 let now_ms = self.now_ms();
                 self.machine.refuse_login(now_ms);
             }

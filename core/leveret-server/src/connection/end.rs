@@ -12,9 +12,9 @@ impl Connection {
     pub(super) fn on_ending(&mut self, event: &Event<'_>) {
         let ends = self.ends;
         match event {
-            Event::WrongProtocol(protocol) => tracing::error!(
-                "closing AMQP connection {ends}: {}", hint(protocol)
-            ),
+            Event::WrongProtocol(protocol) => {
+                tracing::error!("closing AMQP connection {ends}: {}", hint(protocol))
+            }
             Event::Failed(reply) => {
                 tracing::error!("error on AMQP connection {ends}: {reply}");
             }
@@ -37,7 +37,9 @@ impl Connection {
         if reset {
             self.discard_input(delay_ms).await;
             // The peer sees that this was no ordinary end.
-            if let Err(error) = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)) {
+            if let Err(error) =
+                socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))
+            {
                 tracing::debug!(%error, "linger could not be set");
             }
             return;
@@ -59,7 +61,9 @@ fn hint(protocol: &PeerProtocol) -> String {
     match protocol {
         PeerProtocol::Http => "HTTP client detected on AMQP port".to_owned(),
         PeerProtocol::Tls => "TLS client detected on non-TLS AMQP port".to_owned(),
-        PeerProtocol::OtherAmqp { version } => format!("AMQP version {version:?} is not spoken here"),
+        PeerProtocol::OtherAmqp { version } => {
+            format!("AMQP version {version:?} is not spoken here")
+        }
         PeerProtocol::Unknown { header } => format!("bad header {header:?}"),
     }
 }

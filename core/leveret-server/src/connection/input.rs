@@ -27,7 +27,11 @@ impl Connection {
         step
     }
 
-    fn poll_input_with(&mut self, cx: &mut Context<'_>, buffer: &mut Vec<u8>) -> Poll<Option<Step>> {
+    fn poll_input_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut Vec<u8>,
+    ) -> Poll<Option<Step>> {
         let carried = self.carry.len();
         let wanted = carried + CHUNK_BYTES.max(self.machine.needed().saturating_sub(carried));
         if buffer.len() < wanted {
@@ -65,7 +69,7 @@ impl Connection {
     }
 
     /// Handles every whole frame, or all up to one that takes time. How many bytes are left.
-    fn handle(&mut self, chunk: &[u8]) -> (usize, Option<Action>) {
+    fn handle(&mut self, chunk: &[u8]) -> (usize, Option<Box<Action>>) {
         let mut input = chunk;
         let mut batch = Batch::take();
         let now_ms = self.now_ms();
@@ -93,7 +97,7 @@ impl Connection {
     }
 
     #[inline]
-    fn on_event<'b>(&mut self, batch: &mut Batch<'b>, event: Event<'b>) -> Option<Action> {
+    fn on_event<'b>(&mut self, batch: &mut Batch<'b>, event: Event<'b>) -> Option<Box<Action>> {
         match event {
             Event::Publish(ref publish) => {
                 let session = self.session.as_mut()?;
@@ -124,7 +128,11 @@ impl Connection {
     }
 
     #[inline]
-    fn publish<'b>(&mut self, batch: &mut Batch<'b>, incoming: Incoming<'b>) -> Option<Action> {
+    fn publish<'b>(
+        &mut self,
+        batch: &mut Batch<'b>,
+        incoming: Incoming<'b>,
+    ) -> Option<Box<Action>> {
         let session = self.session.as_mut()?;
         let channel = incoming.channel();
         let done = session.publish(batch, incoming);
@@ -137,11 +145,13 @@ impl Connection {
         batch: &mut Batch<'_>,
         channel: u16,
         done: Result<(), Refused>,
-    ) -> Option<Action> {
+    ) -> Option<Box<Action>> {
         match done {
             Ok(()) => None,
             Err(Refused::Error(error)) => self.check(batch, channel, Err(error), (60, 40)),
-            Err(Refused::Ask { incoming, request }) => Some(Action::Ask { incoming, request }),
+            Err(Refused::Ask { incoming, request }) => {
+                Some(Box::new(Action::Ask { incoming, request }))
+            }
         }
     }
 
@@ -153,7 +163,7 @@ impl Connection {
         channel: u16,
         done: Result<(), Error>,
         method: (u16, u16),
-    ) -> Option<Action> {
+    ) -> Option<Box<Action>> {
         if let Err(error) = done {
             self.flush(batch);
             self.fail(channel, &error, method);
@@ -162,16 +172,18 @@ impl Connection {
     }
 
     #[cold]
-    fn on_rare_event(&mut self, event: Event<'_>) -> Option<Action> {
+    fn on_rare_event(&mut self, event: Event<'_>) -> Option<Box<Action>> {
         match event {
             Event::Login { mechanism, user, password } => {
                 let (user, password) = (user.into_owned(), password.to_vec());
-                return Some(Action::Login { mechanism, user, password });
+                return Some(Box::new(Action::Login { mechanism, user, password }));
             }
-            Event::Open { vhost } => return Some(Action::Open { vhost: vhost.to_owned() }),
+            Event::Open { vhost } => {
+                return Some(Box::new(Action::Open { vhost: vhost.to_owned() }));
+            }
             Event::Method { channel, method, arguments } => {
-                let (method, arguments) = (Box::new(method), arguments.to_vec());
-                return Some(Action::Method { channel, method, arguments });
+                let arguments = arguments.to_vec();
+                return Some(Box::new(Action::Method { channel, method, arguments }));
             }
             Event::ChannelOpen(channel) => {
                 self.session.as_mut()?.channel_open(channel);
