@@ -61,13 +61,13 @@ impl Session {
             return Err(Error::unknown_exchange_type(declare.kind.as_str()));
         }
         self.demand(ResourceKind::Exchange, &name, Permission::Configure).await?;
-        let arguments = ExchangeArguments::parse(self.vhost.name(), &name, raw)?;
         if let Some(exchange) = self.vhost.exchange(&name) {
-            return self.assert_same_exchange(&exchange, declare, &arguments);
+            return self.assert_same_exchange(&exchange, declare, raw);
         }
         if name.starts_with("amq.") {
             return Err(Error::reserved_name("exchange", &name));
         }
+        let arguments = ExchangeArguments::parse(self.vhost.name(), &name, raw)?;
         if let Some(alternate) = &arguments.alternate_exchange {
             self.demand(ResourceKind::Exchange, &name, Permission::Read).await?;
             self.demand(ResourceKind::Exchange, alternate, Permission::Write).await?;
@@ -80,7 +80,7 @@ impl Session {
         &self,
         exchange: &Exchange,
         declare: &methods::Declare,
-        arguments: &ExchangeArguments,
+        raw: &[u8],
     ) -> Result<()> {
         let current = &exchange.declared;
         let received = ExchangeProperties {
@@ -96,7 +96,7 @@ impl Session {
             internal: current.internal,
         };
         existing.assert_equivalent(&current.vhost, &current.name, &received)?;
-        current.arguments.assert_equivalent(&current.vhost, &current.name, arguments.raw())
+        current.arguments.assert_equivalent(&current.vhost, &current.name, raw)
     }
 
     fn create_exchange(
@@ -109,7 +109,7 @@ impl Session {
         let structure = self.vhost.change();
         let mut changes = Changes::default();
         if let Some(exchange) = self.vhost.exchange(name) {
-            self.assert_same_exchange(&exchange, declare, &arguments)?;
+            self.assert_same_exchange(&exchange, declare, arguments.raw())?;
             return Ok(changes);
         }
         let kind = declare.kind.as_str();
@@ -184,8 +184,8 @@ impl Session {
         {
             let structure = self.vhost.change();
             if bind {
-                let destination = self.destination(&key.target)?;
                 let source = self.vhost.find_exchange(source)?;
+                let destination = self.destination(&key.target)?;
                 structure.bind(&source, destination, key.clone(), &mut changes)?;
             } else if let Some(source) = self.vhost.exchange(source) {
                 structure.unbind(&source, key, &mut changes)?;

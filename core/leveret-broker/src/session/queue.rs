@@ -61,7 +61,9 @@ impl Session {
     ) -> Result<methods::DeclareOk> {
         let name = without_line_breaks(declare.queue.as_str()).into_owned();
         if let Some(answer) = self.declare_reply_queue(&name) {
-            return answer;
+            let ok = answer?;
+            self.channel(number)?.last_queue = Some(name.into());
+            return Ok(ok);
         }
         let queue = if declare.passive {
             self.usable_queue(&name)?
@@ -87,6 +89,8 @@ impl Session {
         let is_server_named = wanted.is_empty();
         if is_server_named {
             QueueArguments::check_server_named(raw)?;
+        } else if wanted.starts_with("amq.") {
+            return Err(Error::reserved_name("queue", wanted));
         }
         let name: Arc<str> = match is_server_named {
             true => self.broker.random_name("amq.gen-").into(),
@@ -95,9 +99,6 @@ impl Session {
         self.demand(ResourceKind::Queue, &name, Permission::Configure).await?;
         if let Some(queue) = self.vhost.queue(&name) {
             return self.assert_same_queue(queue, declare, raw);
-        }
-        if name.starts_with("amq.") && !is_server_named {
-            return Err(Error::reserved_name("queue", &name));
         }
         let arguments = QueueArguments::parse(self.vhost.name(), &name, raw)?;
         let received =
