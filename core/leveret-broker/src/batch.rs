@@ -56,6 +56,9 @@ pub(crate) struct Pending<'b> {
     pub(crate) settled: bool,
     /// Whether its confirm waits for the log.
     pub(crate) logged: bool,
+    /// How many queues it goes to, and how many of them have asked for it.
+    targets: u32,
+    asked: u32,
     record: Option<Arc<Record>>,
 }
 
@@ -73,6 +76,8 @@ impl<'b> Pending<'b> {
             refused: false,
             settled: false,
             logged: false,
+            targets: 0,
+            asked: 0,
             record: None,
         }
     }
@@ -81,6 +86,20 @@ impl<'b> Pending<'b> {
         match &self.source {
             Source::Input(publish) => publish.body.len(),
             Source::Stored(message) => message.body_len(),
+        }
+    }
+
+    /// The message for a queue that keeps it. The last queue gets it without sharing, unless the
+    /// log wants it too.
+    #[inline]
+    pub(crate) fn message_for_queue(&mut self) -> Message {
+        if self.targets > self.asked + 1 || self.record.is_some() {
+            self.asked += 1;
+            return self.message();
+        }
+        match std::mem::replace(&mut self.source, Source::Stored(Message::hole())) {
+            Source::Input(publish) => Message::store(&publish, self.persistent),
+            Source::Stored(message) => message,
         }
     }
 
@@ -196,6 +215,7 @@ impl<'b> Batch<'b> {
         let order = &mut self.orders[index];
         if order.last() != Some(&pending) {
             order.push(pending);
+            self.pendings[pending as usize].targets += 1;
         }
     }
 

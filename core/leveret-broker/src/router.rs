@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use leveret_plugin::host::{Failure, Slot};
 use leveret_plugin::message::Message;
-use smallvec::SmallVec;
 
 use crate::exchange::{Destination, Exchange, Snapshot};
 use crate::queue::Queue;
@@ -14,8 +13,8 @@ use crate::vhost::Vhost;
 /// The exchanges that are still to be asked, and those that were.
 #[derive(Default)]
 pub(crate) struct Onward {
-    next: SmallVec<[Arc<Exchange>; 4]>,
-    seen: SmallVec<[usize; 8]>,
+    next: Vec<Arc<Exchange>>,
+    seen: Vec<usize>,
 }
 
 impl Onward {

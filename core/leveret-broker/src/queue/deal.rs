@@ -122,7 +122,7 @@ impl QueueState {
             self.unsettled += 1;
             let record = pending.record_in(queue, self.last_seq);
             let deadline_ms = deadline_ms(queue, pending.expiration_ms, now_ms);
-            let message = pending.message();
+            let message = pending.message_for_queue();
             let entry =
                 Entry { seq: self.last_seq, message, deadline_ms, redelivered: false, record };
             let consumer = Some(consumer.key);
@@ -158,7 +158,7 @@ impl QueueState {
         self.last_seq += 1;
         let record = pending.record_in(queue, self.last_seq);
         let deadline_ms = deadline_ms(queue, pending.expiration_ms, now_ms);
-        let message = pending.message();
+        let message = pending.message_for_queue();
         let seq = self.last_seq;
         self.ready.push_back(Entry { seq, message, deadline_ms, redelivered: false, record });
         self.drop_head(queue, work);
@@ -173,7 +173,7 @@ impl QueueState {
     }
 
     /// Drops the oldest messages until the rest is within the limits.
-    fn drop_head(&mut self, queue: &Arc<Queue>, work: &mut Work) {
+    pub(super) fn drop_head(&mut self, queue: &Arc<Queue>, work: &mut Work) {
         let arguments = &queue.declared.arguments;
         while arguments.max_length.is_some_and(|max| self.ready.len() as u64 > max)
             || arguments.max_length_bytes.is_some_and(|max| self.ready.bytes() > max)

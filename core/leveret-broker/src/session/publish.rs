@@ -55,8 +55,8 @@ impl Session {
         publish: &Publish<'b>,
     ) -> Result<(), Refused> {
         let is_default = publish.exchange.is_empty();
-        let plain = !publish.immediate && self.admit(publish.exchange).is_ok();
-        if !plain || !self.targets.transforms(is_default).is_empty() {
+        let place = if publish.immediate { None } else { self.admit(publish.exchange).ok() };
+        if place.is_none() || !self.targets.transforms(is_default).is_empty() {
             return self.publish(batch, Incoming::from(*publish));
         }
         let asks_for_replies =
@@ -70,7 +70,7 @@ impl Session {
             }
             Mode::Tx(_) => return self.publish(batch, Incoming::from(*publish)),
         };
-        Ok(self.route_input(batch, publish, confirm)?)
+        Ok(self.route_input(batch, publish, place.flatten(), confirm)?)
     }
 
     /// Takes in one message. It reaches its queues with the next [`Self::flush`].
@@ -83,7 +83,7 @@ impl Session {
             return Err(Error::not_implemented("immediate=true").into());
         }
         match self.admit(incoming.exchange()) {
-            Ok(()) => {}
+            Ok(_) => {}
             Err(Denied::Error(error)) => return Err(error.into()),
             Err(Denied::Ask(request)) => {
                 let incoming = Box::new(incoming.into_owned());
@@ -111,19 +111,22 @@ impl Session {
         Ok(self.route(batch, incoming, confirm)?)
     }
 
-    /// Whether the exchange exists and the user may publish to it.
+    /// Whether the exchange exists and the user may publish to it; its place among the targets, or
+    /// none for the default exchange.
     #[inline]
-    fn admit(&mut self, name: &str) -> Result<(), Denied> {
+    fn admit(&mut self, name: &str) -> Result<Option<usize>, Denied> {
         let epoch = self.broker.users.epoch();
-        let known = match name.is_empty() {
-            true => self.targets.default_epoch == Some(epoch),
-            false => self.targets.find(name, epoch).is_some(),
-        };
-        if known { Ok(()) } else { self.admit_first(name, epoch) }
+        if name.is_empty() && self.targets.default_epoch == Some(epoch) {
+            return Ok(None);
+        }
+        match self.targets.find(name, epoch) {
+            Some(place) => Ok(Some(place)),
+            None => self.admit_first(name, epoch),
+        }
     }
 
     #[cold]
-    fn admit_first(&mut self, name: &str, epoch: u64) -> Result<(), Denied> {
+    fn admit_first(&mut self, name: &str, epoch: u64) -> Result<Option<usize>, Denied> {
         let resource = if name.is_empty() { "amq.default" } else { name };
         let kind = ResourceKind::Exchange;
         if !self.permissions.allows(epoch, kind, resource, Permission::Write) {
@@ -145,15 +148,14 @@ impl Session {
         }
         if name.is_empty() {
             self.targets.default_epoch = Some(epoch);
-            return Ok(());
+            return Ok(None);
         }
         let exchange = self.vhost.find_exchange(name)?;
         if exchange.declared.internal {
             return Err(Error::internal_exchange(self.vhost.name(), name).into());
         }
         let transforms = self.broker.transforms.load().publish_transforms_for(name);
-        self.targets.add(exchange, transforms, epoch);
-        Ok(())
+        Ok(Some(self.targets.add(exchange, transforms, epoch)))
     }
 
     /// Asks who takes time, after [`Refused::Ask`]. Then publish again.

@@ -52,16 +52,19 @@ impl Session {
         let mut pending = Pending::new(incoming.source, number, facts.persistent);
         pending.mandatory = mandatory;
         self.add(batch, pending, &facts, confirm_tag);
-        self.find_queues(batch, Parts::of(&kept))
+        let parts = Parts::of(&kept);
+        let place = self.targets.find(parts.exchange, self.broker.users.epoch());
+        self.find_queues(batch, place, parts)
     }
 
     /// As [`Self::route`] for a message in the input that no transform is concerned with: what most
-    /// messages are. It is copied once, into the batch.
+    /// messages are. It is copied once, into the batch. `place` is that of its exchange.
     #[inline]
     pub(super) fn route_input<'b>(
         &mut self,
         batch: &mut Batch<'b>,
         publish: &Publish<'b>,
+        place: Option<usize>,
         confirm_tag: Option<u64>,
     ) -> Result<()> {
         let facts = facts(publish.properties);
@@ -69,7 +72,7 @@ impl Session {
         let mut pending = Pending::new(source, publish.channel, facts.persistent);
         pending.mandatory = publish.mandatory;
         self.add(batch, pending, &facts, confirm_tag);
-        self.find_queues(batch, Parts::of_input(publish))
+        self.find_queues(batch, place, Parts::of_input(publish))
     }
 
     #[inline(always)]
@@ -146,7 +149,12 @@ impl Session {
 
     /// Finds the queues of the message added last.
     #[inline]
-    fn find_queues(&mut self, batch: &mut Batch<'_>, parts: Parts<'_>) -> Result<()> {
+    fn find_queues(
+        &mut self,
+        batch: &mut Batch<'_>,
+        place: Option<usize>,
+        parts: Parts<'_>,
+    ) -> Result<()> {
         if !has_none(parts.properties)
             && let Ok(properties) = Properties::view(parts.properties)
             && let Ok(extra) = extra_keys(&properties.headers())
@@ -154,24 +162,25 @@ impl Session {
         {
             let keys: SmallVec<[&str; 4]> =
                 std::iter::once(parts.routing_key).chain(extra.iter()).collect();
-            return self.find_queues_under(batch, parts, &keys);
+            return self.find_queues_under(batch, place, parts, &keys);
         }
-        self.find_queues_under(batch, parts, &[parts.routing_key])
+        self.find_queues_under(batch, place, parts, &[parts.routing_key])
     }
 
     #[inline]
     fn find_queues_under(
         &mut self,
         batch: &mut Batch<'_>,
+        place: Option<usize>,
         parts: Parts<'_>,
         keys: &[&str],
     ) -> Result<()> {
-        if parts.exchange.is_empty() {
-            self.find_by_name(batch, keys);
+        let Some(place) = place else {
+            if parts.exchange.is_empty() {
+                self.find_by_name(batch, keys);
+            }
             return Ok(());
-        }
-        let epoch = self.broker.users.epoch();
-        let Some(place) = self.targets.find(parts.exchange, epoch) else { return Ok(()) };
+        };
         let (vhost, user, peer) = (&self.vhost, &self.identity.user, self.peer);
         let view = || View {
             vhost: vhost.name(),

@@ -79,7 +79,12 @@ impl Targets {
     }
 
     /// Remembers that `exchange` may be published to.
-    pub(super) fn add(&mut self, exchange: Arc<Exchange>, transforms: TransformChain, epoch: u64) {
+    pub(super) fn add(
+        &mut self,
+        exchange: Arc<Exchange>,
+        transforms: TransformChain,
+        epoch: u64,
+    ) -> usize {
         let name: Box<str> = (*exchange.declared.name).into();
         self.known.retain(|target| target.name != name);
         if self.known.len() >= TARGETS_MAX {
@@ -88,6 +93,7 @@ impl Targets {
         let snapshot = Cache::new(Routes(exchange.clone()));
         self.known.push(Target { name, exchange, snapshot, transforms, epoch });
         self.last = self.known.len() - 1;
+        self.last
     }
 
     /// The transforms of the exchange that was admitted last, or of the default exchange.

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use leveret_broker::{Batch, Error, Incoming, Refused};
-use leveret_protocol::Event;
+use leveret_protocol::{Event, Publish};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::{Action, Connection, HOLD_BACK_MS, Step};
@@ -75,7 +75,10 @@ impl Connection {
         let now_ms = self.now_ms();
         let mut action = None;
         while let Some(event) = self.machine.next_event(&mut input, now_ms) {
-            action = self.on_event(&mut batch, event);
+            action = match &event {
+                Event::Publish(publish) => self.publish_input(&mut batch, publish),
+                _ => self.on_event(&mut batch, event),
+            };
             if action.is_some() {
                 self.unhandled = true;
                 break;
@@ -99,11 +102,7 @@ impl Connection {
     #[inline]
     fn on_event<'b>(&mut self, batch: &mut Batch<'b>, event: Event<'b>) -> Option<Box<Action>> {
         match event {
-            Event::Publish(ref publish) => {
-                let session = self.session.as_mut()?;
-                let done = session.publish_input(batch, publish);
-                self.published(batch, publish.channel, done)
-            }
+            Event::Publish(publish) => self.publish_input(batch, &publish),
             Event::OwnedPublish(publish) => self.publish(batch, Incoming::from(*publish)),
             Event::Ack { channel, delivery_tag, multiple } => {
                 let session = self.session.as_mut()?;
@@ -128,6 +127,16 @@ impl Connection {
     }
 
     #[inline]
+    fn publish_input<'b>(
+        &mut self,
+        batch: &mut Batch<'b>,
+        publish: &Publish<'b>,
+    ) -> Option<Box<Action>> {
+        let session = self.session.as_mut()?;
+        let done = session.publish_input(batch, publish);
+        self.published(batch, publish.channel, done)
+    }
+
     fn publish<'b>(
         &mut self,
         batch: &mut Batch<'b>,
