@@ -53,8 +53,11 @@ pub(crate) struct Ready {
     live: usize,
     bytes: u64,
     weight: u64,
-    /// Deadlines that are earlier than one before them.
+    /// Deadlines that may be earlier than one before them; what is not here is later than all
+    /// before it.
     early: BinaryHeap<Reverse<(u64, Seq)>>,
+    /// Whether all deadlines are in `early`.
+    all_early: bool,
     latest_deadline_ms: u64,
 }
 
@@ -79,18 +82,20 @@ impl Ready {
 
     pub(crate) fn push_back(&mut self, entry: Entry) {
         self.account_for(&entry);
+        let (seq, deadline_ms) = (entry.seq, entry.deadline_ms);
         self.entries.push_back(entry);
+        if deadline_ms < self.latest_deadline_ms {
+            self.early.push(Reverse((deadline_ms, seq)));
+            self.tidy_deadlines();
+        } else {
+            self.latest_deadline_ms = deadline_ms;
+        }
     }
 
     fn account_for(&mut self, entry: &Entry) {
         self.live += 1;
         self.bytes += entry.message.body_len() as u64;
         self.weight += entry.message.weight();
-        if entry.deadline_ms < self.latest_deadline_ms {
-            self.early.push(Reverse((entry.deadline_ms, entry.seq)));
-        } else {
-            self.latest_deadline_ms = entry.deadline_ms;
-        }
     }
 
     fn discount(&mut self, entry: &Entry) {
@@ -117,32 +122,60 @@ impl Ready {
 
     fn forget_deadlines(&mut self) {
         self.early.clear();
+        self.all_early = false;
         self.latest_deadline_ms = 0;
     }
 
     /// Puts messages back where they were. `returned` ascends by `seq`.
     pub(crate) fn put_back(&mut self, returned: Vec<Entry>) {
         let Some(last) = returned.last() else { return };
-        let before_all = self.entries.front().is_none_or(|front| last.seq < front.seq);
-        returned.iter().for_each(|entry| self.account_for(entry));
-        if before_all {
-            returned.into_iter().rev().for_each(|entry| self.entries.push_front(entry));
-        } else {
-            self.merge(returned);
+        let latest_ms = returned.iter().map(|entry| entry.deadline_ms).max().unwrap_or(0);
+        let front = self.entries.front();
+        let before_all = front.is_none_or(|front| last.seq < front.seq);
+        for entry in &returned {
+            self.account_for(entry);
+            if entry.deadline_ms != NEVER {
+                self.early.push(Reverse((entry.deadline_ms, entry.seq)));
+            }
         }
+        let in_order = if before_all {
+            let in_order = self.entries.front().is_none_or(|front| latest_ms <= front.deadline_ms);
+            returned.into_iter().rev().for_each(|entry| self.entries.push_front(entry));
+            in_order
+        } else {
+            self.merge(returned)
+        };
+        self.latest_deadline_ms = self.latest_deadline_ms.max(latest_ms);
+        if !in_order {
+            self.expect_all_early();
+        }
+        self.tidy_deadlines();
     }
 
-    fn merge(&mut self, returned: Vec<Entry>) {
+    /// Whether nothing came to stand before what expires earlier.
+    fn merge(&mut self, returned: Vec<Entry>) -> bool {
         let mut merged = VecDeque::with_capacity(self.entries.len() + returned.len());
         let mut returned = returned.into_iter().peekable();
+        let mut in_order = true;
         for entry in self.entries.drain(..).filter(|entry| !entry.is_hole()) {
             while let Some(earlier) = returned.next_if(|r| r.seq < entry.seq) {
+                in_order &= earlier.deadline_ms <= entry.deadline_ms;
                 merged.push_back(earlier);
             }
             merged.push_back(entry);
         }
         merged.extend(returned);
         self.entries = merged;
+        in_order
+    }
+
+    /// From here on until it is empty, the order of the messages says nothing of their deadlines.
+    fn expect_all_early(&mut self) {
+        if !std::mem::replace(&mut self.all_early, true) {
+            self.latest_deadline_ms = NEVER;
+            let finite = self.entries.iter().filter(|e| e.deadline_ms != NEVER && !e.is_hole());
+            self.early = finite.map(|entry| Reverse((entry.deadline_ms, entry.seq))).collect();
+        }
     }
 
     /// When the next message expires; it may be gone by then.
@@ -188,14 +221,21 @@ impl Ready {
         if self.entries.len() > 2 * self.live + 1024 {
             self.entries.retain(|entry| !entry.is_hole());
         }
-        if self.early.len() > 2 * self.live + 1024 {
-            let entries = &self.entries;
-            self.early.retain(|Reverse((_, seq))| {
-                entries
-                    .binary_search_by_key(seq, |entry| entry.seq)
-                    .is_ok_and(|index| !entries[index].is_hole())
-            });
+        self.tidy_deadlines();
+    }
+
+    fn tidy_deadlines(&mut self) {
+        if self.early.len() <= 2 * self.live + 1024 {
+            return;
         }
+        let mut early = std::mem::take(&mut self.early).into_vec();
+        early.sort_unstable();
+        early.dedup();
+        early.retain(|Reverse((_, seq))| {
+            let index = self.entries.binary_search_by_key(seq, |entry| entry.seq);
+            index.is_ok_and(|index| !self.entries[index].is_hole())
+        });
+        self.early = early.into();
     }
 
     /// All messages, oldest first; nothing is left.
@@ -243,6 +283,30 @@ mod tests {
         assert_eq!(expired, [2]);
         assert_eq!(ready.len(), 2);
         assert_eq!(order(&mut ready), [1, 3]);
+    }
+
+    #[test]
+    fn what_returns_before_a_short_deadline_does_not_hide_it() {
+        let mut ready = Ready::default();
+        ready.push_back(entry(1, NEVER));
+        let one = ready.pop_front().unwrap();
+        ready.push_back(entry(2, 25));
+        ready.put_back(vec![one]);
+        let mut expired = Vec::new();
+        ready.expire(25, |entry| expired.push(entry.seq));
+        assert_eq!(expired, [2]);
+    }
+
+    #[test]
+    fn returning_the_same_message_again_and_again_takes_no_memory() {
+        let mut ready = Ready::default();
+        ready.push_back(entry(1, 30));
+        ready.push_back(entry(2, 20));
+        for _ in 0..5000 {
+            let one = ready.pop_front().unwrap();
+            ready.put_back(vec![one]);
+        }
+        assert!(ready.early.len() < 1100);
     }
 
     proptest! {
