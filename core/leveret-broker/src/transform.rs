@@ -89,7 +89,6 @@ impl Transforms {
         change(&mut configured);
         self.current.store(Arc::new(TransformSet::new(configured, current.generation + 1)));
     }
-
 }
 
 /// Attaching while messages flow.

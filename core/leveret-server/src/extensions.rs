@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use leveret_extension::{
-    Kind, LibraryOptions, Limits, LoadError, Registry, ScriptOptions, ScriptSource, embedded_scripts,
+    Kind, LibraryOptions, Limits, LoadError, Registry, ScriptOptions, ScriptSource,
+    embedded_scripts,
 };
 use leveret_plugin::host::{Auth, Host, Origin, Transform};
 use serde_json::Value;

@@ -59,7 +59,8 @@ async fn serve(config: Config) -> Result<(), StartError> {
     })
     .map_err(|error| unopened(&error))?;
     let background = tokio::spawn(broker.clone().run());
-    let listener = listener::bind((config.amqp.bind, config.amqp.port).into(), config.amqp.backlog)?;
+    let listener =
+        listener::bind((config.amqp.bind, config.amqp.port).into(), config.amqp.backlog)?;
     let amqp = listener.local_addr().map_err(|error| os_error(&error))?;
     let mut signals = Signals::new().map_err(|error| os_error(&error))?;
     say_ready(&config, amqp, &extensions::loaded(&registry))?;
@@ -125,7 +126,8 @@ fn open_store(config: &Config) -> Result<FileStore, StartError> {
     let dir = &config.data_dir;
     std::fs::create_dir_all(dir).map_err(|error| {
         let what = format!(
-            "cannot make the data directory {}: name another one with --data-dir", dir.display()
+            "cannot make the data directory {}: name another one with --data-dir",
+            dir.display()
         );
         StartError::uncreatable(what, &error)
     })?;
