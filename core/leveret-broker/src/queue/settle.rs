@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Queue, QueueState};
+use crate::arguments::Overflow;
 use crate::channel_state::Unsettled;
 use crate::dead_letter::Reason;
 use crate::journal::Settlement;
@@ -70,7 +71,7 @@ impl QueueState {
 
     fn put_back(
         &mut self,
-        queue: &Queue,
+        queue: &Arc<Queue>,
         unsettled: &mut Vec<Unsettled>,
         seen: bool,
         work: &mut Work,
@@ -88,5 +89,8 @@ impl QueueState {
             .collect();
         entries.sort_unstable_by_key(|entry| entry.seq);
         self.ready.put_back(entries);
+        if queue.declared.arguments.overflow == Overflow::DropHead {
+            self.drop_head(queue, work);
+        }
     }
 }
