@@ -46,7 +46,7 @@ impl Default for Limits {
         Self {
             consumers_per_channel: 0,
             routing_cache_keys: 1024,
-            queue_moving_bytes: queue::MOVING_WEIGHT_MAX,
+            queue_moving_bytes: 4 << 20,
             flush_interval: Duration::from_millis(100),
             flush_bytes: 4 << 20,
         }
@@ -76,6 +76,9 @@ pub struct Parts {
     /// Time.
     pub clock: Clock,
     /// Limits.
+    /// Whether some of them could not be read: then messages of queues that are not among them are
+    /// kept.
+    pub definitions_damaged: bool,
     pub limits: Limits,
 }
 
@@ -122,7 +125,7 @@ impl Broker {
         });
         recovery::definitions(&broker);
         parts.vhosts.iter().for_each(|name| broker.add_vhost(name));
-        recovery::messages(&broker, recovered);
+        recovery::messages(&broker, recovered, parts.definitions_damaged);
         Ok(broker)
     }
 
@@ -190,7 +193,8 @@ impl Broker {
 
     pub(crate) fn new_queue_with_id(&self, id: QueueId, declared: queue::Declared) -> Queue {
         let transforms = self.transforms.load().deliver_transforms_for(&declared.name);
-        Queue::new(id, declared, transforms, self.clock.now_ms())
+        let moving_bytes = self.limits.queue_moving_bytes;
+        Queue::new(id, declared, transforms, moving_bytes, self.clock.now_ms())
     }
 
     /// Creates a virtual host with the exchanges that every one has.

@@ -26,8 +26,6 @@ use crate::work::Work;
 
 pub(crate) use settle::Outcome;
 
-/// A publisher to a moving queue is held back while more than this waits in it.
-pub(crate) const MOVING_WEIGHT_MAX: u64 = 4 << 20;
 /// How long a queue counts as moving after it delivered or settled something.
 const MOVING_MS: u64 = 10;
 
@@ -71,6 +69,8 @@ struct QueueState {
     had_consumer: bool,
     closed: bool,
     held_back: Vec<Waker>,
+    /// Publishers are held back while more than this waits here and it moves.
+    moving_bytes: u64,
 }
 
 /// What became of a queue's consumers and messages when it was closed.
@@ -91,6 +91,7 @@ impl Queue {
         id: QueueId,
         declared: Declared,
         transforms: TransformChain,
+        moving_bytes: u64,
         now_ms: u64,
     ) -> Self {
         let state = QueueState {
@@ -104,6 +105,7 @@ impl Queue {
             had_consumer: false,
             closed: false,
             held_back: Vec::new(),
+            moving_bytes,
         };
         Self { id, declared, transforms, state: Mutex::new(state), closed: AtomicBool::new(false) }
     }
@@ -276,7 +278,7 @@ impl Queue {
 impl QueueState {
     /// Whether more waits than a moving queue should hold.
     fn is_crowded(&self, now_ms: u64) -> bool {
-        self.ready.weight() > MOVING_WEIGHT_MAX
+        self.ready.weight() > self.moving_bytes
             && !self.closed
             && !self.consumers.is_empty()
             && now_ms < self.last_moved_ms + MOVING_MS

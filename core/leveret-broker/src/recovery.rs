@@ -21,8 +21,10 @@ use crate::work::Work;
 /// Makes again what was stored: virtual hosts, exchanges, queues, then what binds them.
 pub(crate) fn definitions(broker: &Arc<Broker>) {
     let stored = |prefix: &str| -> Vec<Definition> {
-        let entries = broker.saved.meta().list(prefix).into_iter();
-        entries.filter_map(|(key, _, value)| decode(&key, &value)).collect()
+        let mut entries = broker.saved.meta().list(prefix);
+        // In the order in which they were made: scripts see their bindings in it.
+        entries.sort_by_key(|(_, revision, _)| *revision);
+        entries.iter().filter_map(|(key, _, value)| decode(key, value)).collect()
     };
     for definition in stored(definitions::ALL_VHOSTS) {
         if let Definition::Vhost { name } = definition {
@@ -111,8 +113,9 @@ fn restore_bindings(broker: &Broker, stored: Vec<Definition>) {
     }
 }
 
-/// Puts the messages of the log back into their queues.
-pub(crate) fn messages(broker: &Arc<Broker>, recovered: Recovered) {
+/// Puts the messages of the log back into their queues. Those of queues that do not exist any more
+/// are forgotten, unless `keep_orphans`.
+pub(crate) fn messages(broker: &Arc<Broker>, recovered: Recovered, keep_orphans: bool) {
     let queues: HashMap<QueueId, Arc<Queue>> = broker
         .vhosts()
         .iter()
@@ -144,7 +147,13 @@ pub(crate) fn messages(broker: &Arc<Broker>, recovered: Recovered) {
             queue.recover(entries);
         }
     }
-    forget(broker, orphans);
+    orphans.sort_unstable();
+    orphans.dedup();
+    if keep_orphans {
+        report_orphans(&orphans);
+    } else {
+        forget(broker, &orphans);
+    }
     start(broker, queues.values());
 }
 
@@ -174,10 +183,16 @@ fn entry(
     Entry { seq, message, deadline_ms, redelivered, record: Some(record.clone()) }
 }
 
-/// Messages of queues that do not exist any more.
-fn forget(broker: &Broker, mut orphans: Vec<QueueId>) {
-    orphans.sort_unstable();
-    orphans.dedup();
+fn report_orphans(orphans: &[QueueId]) {
+    tracing::error!(
+        "definitions are damaged: what could not be read of them is lost, and the messages of {} \
+         queues without a definition stay in the log until the next start; copy the data directory \
+         before that to keep them",
+        orphans.len()
+    );
+}
+
+fn forget(broker: &Broker, orphans: &[QueueId]) {
     if !orphans.is_empty() {
         broker.journal.add(|log| orphans.iter().for_each(|queue| log.forget(*queue)));
     }

@@ -16,9 +16,6 @@ pub const MIN_FRAME_MAX_BYTES: u32 = 4096;
 /// Largest body size that a content header may announce.
 pub(crate) const MAX_ANNOUNCED_BODY_BYTES: u64 = 512 * 1024 * 1024;
 
-/// How long a peer that is not trusted waits for its reset.
-pub(crate) const SILENT_CLOSE_MS: u64 = 3_000;
-
 /// Longest wait for close-ok, or for the peer's end of stream after it.
 pub(crate) const CLOSING_TIMEOUT_SECS: u64 = 30;
 
@@ -45,6 +42,9 @@ pub struct ServerOptions {
     pub max_message_bytes: u64,
     /// Time from accept to open-ok, in milliseconds.
     pub handshake_timeout_ms: u64,
+    /// How long a peer that cannot be told why, or is not trusted, waits for its reset, in
+    /// milliseconds.
+    pub silent_close_ms: u64,
 }
 
 impl Default for ServerOptions {
@@ -58,6 +58,7 @@ impl Default for ServerOptions {
             heartbeat_secs: 60,
             max_message_bytes: 16 * 1024 * 1024,
             handshake_timeout_ms: 10_000,
+            silent_close_ms: 3_000,
         }
     }
 }

@@ -9,7 +9,6 @@ use crate::event::Event;
 use crate::fast::{ACK, PUBLISH};
 use crate::frame::{BODY, Frame, HEADER, HEARTBEAT, METHOD};
 use crate::handshake::undecodable;
-use crate::limits::SILENT_CLOSE_MS;
 use crate::method::{
     BASIC_ACK, BASIC_CANCEL_OK, BASIC_NACK, BASIC_PUBLISH, BASIC_QOS, BASIC_REJECT, CHANNEL_CLOSE,
     CHANNEL_CLOSE_OK, CHANNEL_OPEN, CONNECTION_CLOSE, CONNECTION_CLOSE_OK, Method, MethodId,
@@ -213,7 +212,7 @@ impl Connection {
             Ok(frame) => frame,
             Err(why @ crate::frame::Unframed::Incomplete(_)) => return self.unframed(why),
             Err(_) => {
-                self.finish(true, SILENT_CLOSE_MS);
+                self.finish(true, self.options.silent_close_ms);
                 return Step::Again;
             }
         };

@@ -147,6 +147,20 @@ pub(crate) fn transform_chain(
     config.transforms.chain.iter().map(find).collect()
 }
 
+/// What was loaded and has no effect, one sentence each, for the start-up lines.
+pub(crate) fn warnings(config: &Config, registry: &Registry) -> Vec<String> {
+    let chain = &config.transforms.chain;
+    let transforms = registry.transforms();
+    let idle = transforms.iter().map(|transform| transform.name().to_owned());
+    idle.filter(|name| !chain.contains(name))
+        .map(|name| {
+            format!(
+                "transform `{name}` is loaded, but transforms.chain does not name it: it never runs"
+            )
+        })
+        .collect()
+}
+
 fn unknown<'n>(key: &str, name: &str, loaded: impl Iterator<Item = &'n str>) -> StartError {
     let loaded: Vec<&str> = loaded.collect();
     let loaded = if loaded.is_empty() { "none".to_owned() } else { loaded.join(", ") };

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leveret_broker::{Broker, Clock, Limits, Parts, Users};
+use leveret_extension::Registry;
 use leveret_plugin::table::TableBuilder;
 use leveret_plugin::value::Value;
 use leveret_protocol::ServerOptions;
-use leveret_store::{FileOptions, FileStore, OpenError};
+use leveret_store::{FileOptions, FileStore, Lease, OpenError};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::banner::{self, Banner};
@@ -22,6 +23,9 @@ use crate::{extensions, listener, users};
 
 /// How long clients get to answer connection.close when the broker stops.
 const GOODBYE: Duration = Duration::from_millis(2_500);
+
+/// There is one log, of which this process has the only copy.
+const SHARD: &str = "messages";
 
 /// Runs the broker until it is told to stop.
 ///
@@ -40,13 +44,14 @@ pub fn run(config: Config) -> Result<(), StartError> {
 
 async fn serve(config: Config) -> Result<(), StartError> {
     let store = open_store(&config)?;
+    let mut lease = lease(&store).await?;
     let users = Arc::new(Users::new());
     users.put_all(users::records(&config)?);
     let host = Arc::new(ServerHost { users: users.clone() });
     let registry = extensions::load(&config, host)?;
     let broker = Broker::open(Parts {
         log: store.log(),
-        epoch: leveret_store::Epoch(0),
+        epoch: lease.epoch(),
         meta: store.meta(),
         exchange_types: registry.exchange_types(),
         transforms: extensions::transform_chain(&config, &registry)?,
@@ -77,6 +82,7 @@ async fn serve(config: Config) -> Result<(), StartError> {
         _ = failure.changed() => failure.borrow().as_ref().map(ToString::to_string),
         () = expire_pending(&registry) => None,
     };
+        () = lease.lost() => Some("somebody else may write it now".to_owned()),
     accepting.abort();
     stop(&broker, &shared.connections).await;
     let _ = tokio::time::timeout(GOODBYE, background).await;
@@ -87,7 +93,7 @@ async fn serve(config: Config) -> Result<(), StartError> {
 }
 
 /// Refuses questions that auth plugins do not answer; never resolves.
-async fn expire_pending(registry: &leveret_extension::Registry) {
+async fn expire_pending(registry: &Registry) {
     loop {
         tokio::time::sleep(Duration::from_secs(5)).await;
         registry.expire_pending();
@@ -140,6 +146,12 @@ fn open_store(config: &Config) -> Result<FileStore, StartError> {
 
 fn unopened(error: &OpenError) -> StartError {
     let code = match error {
+/// The right to write the log, held until the broker has stopped.
+async fn lease(store: &FileStore) -> Result<Lease, StartError> {
+    let acquired = store.ownership().acquire(SHARD, &host_name()).await;
+    acquired.map_err(|error| StartError::new(ExitCode::TemporaryFailure, error.to_string()))
+}
+
         OpenError::Locked { .. } => ExitCode::TemporaryFailure,
         OpenError::NotADirectory { .. } => ExitCode::CannotCreate,
         OpenError::Permission { .. } => ExitCode::NoPermission,
@@ -182,6 +194,7 @@ fn server_properties(config: &Config) -> Vec<u8> {
         "publisher_confirms",
         "exchange_exchange_bindings",
         "basic.nack",
+        silent_close_ms: config.amqp.login_failure_delay_ms,
         "consumer_cancel_notify",
         "connection.blocked",
         "consumer_priorities",
@@ -223,13 +236,11 @@ fn host_name() -> String {
 }
 
 /// Prints where everything is, and last that the broker is ready.
-fn say_ready(
-    config: &Config,
-    amqp: SocketAddr,
-    loaded: &[(&'static str, String, leveret_plugin::host::Origin)],
-) -> Result<(), StartError> {
-    let warnings = config.warnings();
-    let lines = extensions::lines(loaded);
+fn say_ready(config: &Config, amqp: SocketAddr, registry: &Registry) -> Result<(), StartError> {
+    let mut warnings = config.warnings();
+    warnings.extend(extensions::warnings(config, registry));
+    let loaded = extensions::loaded(registry);
+    let lines = extensions::lines(&loaded);
     let banner = Banner {
         amqp,
         management: None,

@@ -199,7 +199,7 @@ impl QueueState {
             self.deliver(queue, held, work);
         }
         held.release(work);
-        if !self.held_back.is_empty() && self.ready.weight() < super::MOVING_WEIGHT_MAX / 2 {
+        if !self.held_back.is_empty() && self.ready.weight() < self.moving_bytes / 2 {
             work.wakers.append(&mut self.held_back);
         }
     }

@@ -3,7 +3,6 @@
 use super::{Connection, Phase};
 use crate::channel::ChannelState;
 use crate::encode;
-use crate::limits::SILENT_CLOSE_MS;
 use crate::method::{CHANNEL_CLOSE, CHANNEL_CLOSE_OK, CONNECTION_CLOSE_OK};
 use crate::reply_code::{Reply, ReplyCode};
 
@@ -23,7 +22,7 @@ impl Connection {
         }
         self.now_ms = now_ms;
         if !self.capabilities.authentication_failure_close {
-            return self.finish(true, SILENT_CLOSE_MS);
+            return self.finish(true, self.options.silent_close_ms);
         }
         let text = format!(
             "Login was refused using authentication mechanism {}. \
@@ -32,7 +31,7 @@ impl Connection {
         );
         self.send_close(&Reply::new(ReplyCode::AccessRefused, (0, 0), text));
         self.phase = Phase::Closing;
-        self.deadline_ms = now_ms.saturating_add(SILENT_CLOSE_MS);
+        self.deadline_ms = now_ms.saturating_add(self.options.silent_close_ms);
     }
 
     /// Answers [`Event::Open`](crate::Event::Open): the virtual host may be used.

@@ -5,7 +5,7 @@ use super::{Connection, Phase, Step};
 use crate::encode;
 use crate::event::Event;
 use crate::frame::Unframed;
-use crate::limits::{CLOSING_TIMEOUT_SECS, SILENT_CLOSE_MS};
+use crate::limits::CLOSING_TIMEOUT_SECS;
 use crate::method::CONNECTION_CLOSE;
 use crate::octets;
 use crate::reply_code::{Reply, ReplyCode};
@@ -30,7 +30,7 @@ impl Connection {
         if self.answers_errors() {
             self.send_close(&reply);
         }
-        self.finish(true, SILENT_CLOSE_MS);
+        self.finish(true, self.options.silent_close_ms);
         Step::Event(Event::Failed(reply))
     }
 
@@ -41,7 +41,7 @@ impl Connection {
             self.send_close(&reply);
             self.enter_closing();
         } else {
-            self.finish(true, SILENT_CLOSE_MS);
+            self.finish(true, self.options.silent_close_ms);
         }
         Step::Event(Event::Failed(reply))
     }
