@@ -77,6 +77,12 @@ impl AuthChain {
         &self.plugins
     }
 
+    /// Whether the plugin that let somebody in has nothing to check in a new secret.
+    pub(crate) fn is_lasting(&self, identity: &Identity) -> bool {
+        let is_its = |plugin: &&Arc<dyn Auth>| plugin.name() == identity.backend;
+        self.plugins.iter().find(is_its).is_some_and(|plugin| plugin.is_lasting())
+    }
+
     /// Tells every plugin to forget what it remembered of users and permissions.
     pub fn changed(&self) {
         self.plugins.iter().for_each(|plugin| plugin.changed());

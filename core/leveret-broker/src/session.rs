@@ -132,25 +132,31 @@ impl Session {
         }
     }
 
-    /// connection.update-secret: logs in again, and checks the virtual host again.
+    /// connection.update-secret: logs in again unless logins last, and checks the virtual host
+    /// again.
     pub async fn update_secret(&mut self, secret: &[u8]) -> Result<()> {
         let refused = || Error::not_allowed("New secret was refused by one of the backends");
-        let attempt = LoginAttempt {
-            mechanism: "PLAIN".into(),
-            user: self.identity.user.to_string(),
-            password: secret.to_vec(),
-            peer: self.peer,
-        };
-        self.identity = self.broker.auth.authenticate(attempt).await.map_err(|reason| {
-            tracing::warn!(user = &*self.identity.user, %reason, "new secret refused");
-            refused()
-        })?;
+        if !self.broker.auth.is_lasting(&self.identity) {
+            self.identity = self.log_in_again(secret).await.ok_or_else(refused)?;
+        }
         self.permissions.clear();
         let access = self.access(ActionRequest::Access);
         if !self.broker.auth.authorise(access).await {
             return Err(refused());
         }
         Ok(())
+    }
+
+    async fn log_in_again(&self, secret: &[u8]) -> Option<Identity> {
+        let attempt = LoginAttempt {
+            mechanism: "PLAIN".into(),
+            user: self.identity.user.to_string(),
+            password: secret.to_vec(),
+            peer: self.peer,
+        };
+        let user = &*self.identity.user;
+        let login = self.broker.auth.authenticate(attempt).await;
+        login.inspect_err(|reason| tracing::warn!(user, %reason, "new secret refused")).ok()
     }
 
     /// Ends the session: everything unsettled returns to its queue, exclusive queues are deleted.

@@ -96,6 +96,10 @@
 // `leveret_access.permission`: consume, get, purge, bind from.
 #define LEVERET_PERMISSION_READ 2
 
+// Flag of an leveret_auth_vtable: a login holds until the connection ends, so that there is nothing to
+// check in a new secret that a client sends.
+#define LEVERET_AUTH_LASTING 1
+
 // Flag of a leveret_user: may come from loopback addresses only.
 #define LEVERET_USER_LOOPBACK_ONLY 1
 
@@ -541,7 +545,7 @@ typedef struct leveret_completion {
 typedef struct leveret_auth_vtable {
   // Size of this struct in bytes.
   uint32_t size;
-  // Zero.
+  // `LEVERET_AUTH_*`.
   uint32_t flags;
   // SASL mechanisms it understands, separated by spaces.
   struct leveret_bytes mechanisms;

@@ -12,6 +12,9 @@ pub trait Auth: Sized + Send + Sync + 'static {
     const NAME: &'static str;
     /// SASL mechanisms it understands, separated by spaces.
     const MECHANISMS: &'static str = "PLAIN AMQPLAIN";
+    /// Whether a login holds until the connection ends, as passwords do and tokens do not. If so,
+    /// connection.update-secret is accepted without another [`Self::authenticate`].
+    const LASTING: bool = false;
 
     /// Makes the backend. `config` is the JSON text configured for it (`{}` if nothing is).
     fn new(config: &str, broker: &Broker) -> Result<Self, Failure>;

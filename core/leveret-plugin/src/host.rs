@@ -302,6 +302,10 @@ pub trait Auth: Send + Sync {
     fn name(&self) -> &str;
     /// Where it was loaded from.
     fn origin(&self) -> &Origin;
+    /// Whether a login holds until the connection ends; if not, a new secret is checked.
+    fn is_lasting(&self) -> bool {
+        false
+    }
     /// Checks a login; calls `done` before it returns or later.
     fn authenticate(&self, credentials: &Credentials<'_>, done: Completion<Login>);
     /// Checks one access; calls `done` before it returns or later.

@@ -30,6 +30,7 @@ pub struct Internal {
 
 impl Auth for Internal {
     const NAME: &'static str = "internal";
+    const LASTING: bool = true;
 
     fn new(_: &str, broker: &Broker) -> Result<Self, Failure> {
         Ok(Self {

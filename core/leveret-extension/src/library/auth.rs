@@ -92,6 +92,10 @@ impl Auth for PluginAuth {
         &self.setting.origin
     }
 
+    fn is_lasting(&self) -> bool {
+        self.vtable.flags & abi::AUTH_LASTING != 0
+    }
+
     fn authenticate(&self, credentials: &Credentials<'_>, done: Completion<Login>) {
         let known = &self.mechanisms;
         if !known.is_empty() && !known.iter().any(|name| name == credentials.mechanism) {

@@ -29,6 +29,9 @@ pub const PERMISSION_WRITE: u32 = 1;
 /// [`Access::permission`]: consume, get, purge, bind from.
 pub const PERMISSION_READ: u32 = 2;
 
+/// Flag of an [`AuthVtable`]: a login holds until the connection ends, so that there is nothing to
+/// check in a new secret that a client sends.
+pub const AUTH_LASTING: u32 = 1;
 /// Flag of a [`User`]: may come from loopback addresses only.
 pub const USER_LOOPBACK_ONLY: u32 = 1;
 
@@ -118,7 +121,7 @@ pub struct Completion {
 pub struct AuthVtable {
     /// Size of this struct in bytes.
     pub size: u32,
-    /// Zero.
+    /// `LEVERET_AUTH_*`.
     pub flags: u32,
     /// SASL mechanisms it understands, separated by spaces.
     pub mechanisms: Bytes,

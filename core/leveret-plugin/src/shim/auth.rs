@@ -144,7 +144,7 @@ pub(super) struct VtableOf<T>(PhantomData<T>);
 impl<T: Auth> VtableOf<T> {
     pub(super) const VTABLE: &'static AuthVtable = &AuthVtable {
         size: size::<AuthVtable>(),
-        flags: 0,
+        flags: if T::LASTING { abi::AUTH_LASTING } else { 0 },
         mechanisms: Bytes::text(T::MECHANISMS),
         create: Some(create::<T>),
         destroy: Some(destroy::<T>),

@@ -70,6 +70,10 @@ impl Auth for LoadedAuth {
         &self.origin
     }
 
+    fn is_lasting(&self) -> bool {
+        self.vtable.flags & abi::AUTH_LASTING != 0
+    }
+
     fn authenticate(&self, credentials: &Credentials<'_>, done: Completion<Login>) {
         let Some(authenticate) = self.vtable.authenticate else {
             return done(Login::Defer("the plugin does not authenticate".into()));
