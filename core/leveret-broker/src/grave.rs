@@ -56,7 +56,7 @@ fn dead_letter(
     let extra = extra_keys(&headers).unwrap_or_default();
     let mut keys = vec![new_key.unwrap_or(run.routing_key())];
     if new_key.is_none() {
-        keys.extend(extra.iter());
+        keys.extend(extra.iter().chain(entry.message.hidden_keys()));
     }
     let message = Message::build(exchange, keys[0], &properties, run.body());
     let mut pending = Pending::new(Source::Stored(message), 0, entry.message.is_persistent());

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 
 use bytes::{Bytes, BytesMut};
 use leveret_plugin::properties::{Properties, Property};
+use leveret_plugin::table::Array;
 use leveret_protocol::content::append_run;
 use leveret_protocol::{OwnedPublish, Publish, Run};
 
@@ -23,9 +24,11 @@ thread_local! {
 /// A message; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Message {
+    /// The run; behind it, if it hides keys, those keys and their length in four bytes.
     bytes: Bytes,
     body_len: u32,
     persistent: bool,
+    hides_keys: bool,
 }
 
 impl Message {
@@ -38,7 +41,7 @@ impl Message {
         } else {
             Self::in_segment(publish)
         };
-        Self { bytes, body_len: publish.body.len() as u32, persistent }
+        Self { bytes, body_len: publish.body.len() as u32, persistent, hides_keys: false }
     }
 
     /// Keeps a message that was put together from pieces.
@@ -51,7 +54,7 @@ impl Message {
         let run = Run::parse(&bytes).unwrap_or(Run::EMPTY);
         let properties = Properties::view(run.properties());
         let persistent = properties.is_ok_and(|p| p.delivery_mode() == Some(2));
-        Self { body_len: run.body_len() as u32, persistent, bytes }
+        Self { body_len: run.body_len() as u32, persistent, bytes, hides_keys: false }
     }
 
     /// Makes a message from its parts.
@@ -59,6 +62,14 @@ impl Message {
         let mut run = Vec::new();
         append_run(&mut run, exchange, routing_key, properties, body);
         Self::from_run(run.into())
+    }
+
+    /// The same with routing keys that no consumer sees, the values of a field array: for
+    /// dead-lettering. The log does not keep them.
+    pub(crate) fn hiding(self, keys: Array<'_>) -> Self {
+        let keys = keys.as_bytes();
+        let bytes = [self.bytes(), keys, &(keys.len() as u32).to_be_bytes()].concat().into();
+        Self { bytes, hides_keys: true, ..self }
     }
 
     #[inline]
@@ -74,7 +85,7 @@ impl Message {
 
     /// Stands where a message was taken away.
     pub(crate) fn hole() -> Self {
-        Self { bytes: Bytes::new(), body_len: 0, persistent: false }
+        Self { bytes: Bytes::new(), body_len: 0, persistent: false, hides_keys: false }
     }
 
     #[inline]
@@ -85,12 +96,28 @@ impl Message {
     /// The message in wire form.
     #[inline]
     pub fn run(&self) -> Run<'_> {
-        Run::parse(&self.bytes).unwrap_or(Run::EMPTY)
+        Run::parse(self.bytes()).unwrap_or(Run::EMPTY)
     }
 
     /// The bytes of the run.
-    pub fn bytes(&self) -> &Bytes {
-        &self.bytes
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        if self.hides_keys { self.split().0 } else { &self.bytes }
+    }
+
+    /// Routing keys that no consumer sees.
+    pub(crate) fn hidden_keys(&self) -> impl Iterator<Item = &str> {
+        Array::new(self.split().1).iter().filter_map(|key| key.as_str())
+    }
+
+    /// The run, and the hidden keys.
+    #[cold]
+    fn split(&self) -> (&[u8], &[u8]) {
+        let (rest, length) = match self.bytes.split_last_chunk() {
+            Some((rest, length)) if self.hides_keys => (rest, u32::from_be_bytes(*length)),
+            _ => (&self.bytes[..], 0),
+        };
+        rest.split_at(rest.len().saturating_sub(length as usize))
     }
 
     /// Bytes of the body.

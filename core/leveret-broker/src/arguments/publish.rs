@@ -54,25 +54,25 @@ pub fn extra_keys<'a>(headers: &Table<'a>) -> Result<ExtraKeys<'a>, Error> {
     if headers.is_empty() {
         return Ok(ExtraKeys::default());
     }
-    Ok(ExtraKeys { cc: keys(headers, "CC")?, bcc: keys(headers, "BCC")? })
+    Ok(ExtraKeys { cc: keys(headers, "CC")?.unwrap_or_default(), bcc: keys(headers, "BCC")? })
 }
 
 /// Routing keys besides the one of basic.publish.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExtraKeys<'a> {
     cc: Array<'a>,
-    bcc: Array<'a>,
+    bcc: Option<Array<'a>>,
 }
 
 impl<'a> ExtraKeys<'a> {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.cc.is_empty() && self.bcc.is_empty()
+        self.cc.is_empty() && self.bcc.is_none_or(|bcc| bcc.is_empty())
     }
 
-    /// Whether there are keys that no consumer may see.
-    pub fn has_hidden(&self) -> bool {
-        !self.bcc.is_empty()
+    /// The header that no consumer may see, if there is one.
+    pub fn hidden(&self) -> Option<Array<'a>> {
+        self.bcc
     }
 
     /// Those that consumers may see.
@@ -82,14 +82,14 @@ impl<'a> ExtraKeys<'a> {
 
     /// All of them: `CC`, then `BCC`.
     pub fn iter(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        texts(self.cc).chain(texts(self.bcc))
+        texts(self.cc).chain(texts(self.bcc.unwrap_or_default()))
     }
 }
 
-fn keys<'a>(headers: &Table<'a>, name: &str) -> Result<Array<'a>, Error> {
+fn keys<'a>(headers: &Table<'a>, name: &str) -> Result<Option<Array<'a>>, Error> {
     match headers.get(name) {
-        None => Ok(Array::default()),
-        Some(Value::Array(keys)) => Ok(keys),
+        None => Ok(None),
+        Some(Value::Array(keys)) => Ok(Some(keys)),
         Some(other) => Err(Error::precondition(format!(
             "invalid message: {{unacceptable_type_in_header,\"{name}\",{}}}",
             other.type_name()

@@ -412,7 +412,7 @@ fn cc_and_bcc_name_further_routing_keys() {
     let keys = extra_keys(&headers).expect("keys");
     assert_eq!(keys.iter().collect::<Vec<_>>(), ["a", "b", "c"]);
     assert_eq!(keys.shown().collect::<Vec<_>>(), ["a", "b"]);
-    assert!(keys.has_hidden() && !keys.is_empty());
+    assert!(keys.hidden().is_some() && !keys.is_empty());
     assert!(extra_keys(&Table::default()).expect("none").is_empty());
 }
 

@@ -59,10 +59,10 @@ impl Session {
         if place.is_none() || !self.targets.transforms(is_default).is_empty() {
             return self.publish(batch, Incoming::from(*publish));
         }
-        let asks_for_replies =
+        let is_changed =
             !has_none(publish.properties) && self.check_properties(publish.properties)?;
         let confirm = match &mut self.channel(publish.channel)?.mode {
-            _ if asks_for_replies => return self.publish(batch, Incoming::from(*publish)),
+            _ if is_changed => return self.publish(batch, Incoming::from(*publish)),
             Mode::Plain => None,
             Mode::Confirm(last) => {
                 *last += 1;
@@ -171,14 +171,14 @@ impl Session {
         Ok(())
     }
 
-    /// Refuses what the broker itself cannot accept. Whether the message asks for replies to a
-    /// consumer without a queue.
+    /// Refuses what the broker itself cannot accept. Whether it has to change the message: one that
+    /// asks for replies to a consumer without a queue, or has a header that nobody may see.
     fn check_properties(&self, bytes: &[u8]) -> Result<bool> {
         let Ok(properties) = Properties::view(bytes) else { return Ok(false) };
         if let Some(text) = properties.raw(Property::Expiration) {
             expiration_ms(text)?;
         }
-        extra_keys(&properties.headers())?;
+        let hides = extra_keys(&properties.headers())?.hidden().is_some();
         if let Some(user) = properties.user_id()
             && *user != *self.identity.user
             && !self.identity.has_tag("impersonator")
@@ -188,13 +188,16 @@ impl Session {
                 "user_id property set to '{user}' but authenticated user was '{actual}'"
             )));
         }
-        Ok(properties.reply_to() == Some(REPLY_TO))
+        Ok(hides || properties.reply_to() == Some(REPLY_TO))
     }
 
     fn rewrite_reply_to(&mut self, incoming: &mut Incoming<'_>) -> Result<()> {
-        let address = self.reply_address(incoming.channel)?;
         let malformed = |_| Error::internal("malformed properties");
         let properties = Properties::view(incoming.properties()).map_err(malformed)?;
+        if properties.reply_to() != Some(REPLY_TO) {
+            return Ok(());
+        }
+        let address = self.reply_address(incoming.channel)?;
         let mut editor = PropertiesEditor::from(properties);
         let address = PropertyValue::Text(address.as_bytes());
         editor.set(Property::ReplyTo, address).map_err(malformed)?;

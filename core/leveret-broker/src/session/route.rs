@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use leveret_plugin::host::{Failure, FailureKind};
 use leveret_plugin::message::{Message as View, MessageMut};
-use leveret_plugin::properties::{Properties, Property};
+use leveret_plugin::properties::{Properties, PropertiesEditor, Property};
 use leveret_protocol::Publish;
 use smallvec::SmallVec;
 
@@ -49,10 +49,11 @@ impl Session {
         let facts = facts(incoming.properties());
         let (number, mandatory) = (incoming.channel, incoming.mandatory);
         let kept = incoming.source.share();
-        let mut pending = Pending::new(incoming.source, number, facts.persistent);
+        let parts = Parts::of(&kept);
+        let source = hide_keys(parts).map_or(incoming.source, Source::Stored);
+        let mut pending = Pending::new(source, number, facts.persistent);
         pending.mandatory = mandatory;
         self.add(batch, pending, &facts, confirm_tag);
-        let parts = Parts::of(&kept);
         let place = self.targets.find(parts.exchange, self.broker.users.epoch());
         self.find_queues(batch, place, parts)
     }
@@ -292,6 +293,19 @@ impl<'s> Parts<'s> {
             }
         }
     }
+}
+
+/// The message without the header BCC, if it has one.
+fn hide_keys(parts: Parts<'_>) -> Option<Message> {
+    let Parts { exchange, routing_key, properties, body } = parts;
+    if has_none(properties) {
+        return None;
+    }
+    let properties = Properties::view(properties).ok()?;
+    let keys = extra_keys(&properties.headers()).ok()?.hidden()?;
+    let mut editor = PropertiesEditor::from(properties);
+    editor.remove_header("BCC").ok()?;
+    Some(Message::build(exchange, routing_key, editor.as_bytes(), body).hiding(keys))
 }
 
 /// Routes from an exchange that the connection knows.
