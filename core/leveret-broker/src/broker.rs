@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use leveret_plugin::host::{Auth, Declaration, ExchangeType, Transform};
+use leveret_protocol::ReplyCode;
 use leveret_store::{AppendError, Log, Meta, OpenError, Opened, QueueId, Writer};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
@@ -53,6 +54,20 @@ impl Default for Limits {
     }
 }
 
+/// In which of its versions the broker does as RabbitMQ.
+#[derive(Clone, Copy, Debug)]
+pub struct Compatibility {
+    /// What declaring an exchange of an unknown type is answered with: 406 closes the channel, 503
+    /// (before 3.13) the connection.
+    pub unknown_exchange_type: ReplyCode,
+}
+
+impl Default for Compatibility {
+    fn default() -> Self {
+        Self { unknown_exchange_type: ReplyCode::PreconditionFailed }
+    }
+}
+
 /// What the broker is made of.
 pub struct Parts {
     /// Where messages are kept.
@@ -61,6 +76,9 @@ pub struct Parts {
     pub epoch: leveret_store::Epoch,
     /// Where definitions are kept.
     pub meta: Arc<dyn Meta>,
+    /// Whether some of them could not be read: then messages of queues that are not among them are
+    /// kept.
+    pub definitions_damaged: bool,
     /// The exchange types that clients may declare.
     pub exchange_types: Vec<Arc<dyn ExchangeType>>,
     /// Transforms, in the order in which they run.
@@ -76,16 +94,16 @@ pub struct Parts {
     /// Time.
     pub clock: Clock,
     /// Limits.
-    /// Whether some of them could not be read: then messages of queues that are not among them are
-    /// kept.
-    pub definitions_damaged: bool,
     pub limits: Limits,
+    /// Where versions of RabbitMQ differ.
+    pub compatibility: Compatibility,
 }
 
 /// See the module.
 pub struct Broker {
     pub(crate) clock: Clock,
     pub(crate) limits: Limits,
+    pub(crate) compatibility: Compatibility,
     pub(crate) users: Arc<Users>,
     pub(crate) auth: AuthChain,
     pub(crate) transforms: Transforms,
@@ -111,6 +129,7 @@ impl Broker {
             last_id: AtomicU64::new(parts.clock.wall_ms() << 20),
             clock: parts.clock,
             limits,
+            compatibility: parts.compatibility,
             users: parts.users,
             auth: AuthChain::new(parts.auth, parts.auth_timeout),
             transforms: transforms(parts.transforms),

@@ -152,11 +152,9 @@ impl Error {
     }
 
     /// No plugin has registered this exchange type.
-    pub fn unknown_exchange_type(name: &str) -> Self {
-        if name.is_empty() {
-            return Self::precondition("invalid exchange type ''");
-        }
-        Self::precondition(format!("unknown exchange type '{name}'"))
+    pub fn unknown_exchange_type(code: ReplyCode, name: &str) -> Self {
+        let what = if name.is_empty() { "invalid" } else { "unknown" };
+        Self::new(code, format!("{what} exchange type '{name}'"))
     }
 
     /// The type of an existing exchange has no plugin any more, or it is faulted.

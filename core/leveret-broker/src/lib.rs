@@ -45,7 +45,7 @@ mod work;
 
 pub use batch::Batch;
 pub use binding::{BindingKey, Target};
-pub use broker::{Broker, Limits, Parts};
+pub use broker::{Broker, Compatibility, Limits, Parts};
 pub use clock::{Clock, ManualClock};
 pub use counters::{Counters, Dropped};
 pub use error::{Error, Result};

@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use leveret_broker::{Broker, Clock, Limits, Parts, Users};
+use leveret_broker::{Broker, Clock, Compatibility, Limits, Parts, Users};
 use leveret_extension::Registry;
 use leveret_plugin::table::TableBuilder;
 use leveret_plugin::value::Value;
-use leveret_protocol::ServerOptions;
+use leveret_protocol::{ReplyCode, ServerOptions};
 use leveret_store::{FileOptions, FileStore, Lease, OpenError};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -53,6 +53,7 @@ async fn serve(config: Config) -> Result<(), StartError> {
         log: store.log(),
         epoch: lease.epoch(),
         meta: store.meta(),
+        definitions_damaged: store.definitions_report().is_damaged(),
         exchange_types: registry.exchange_types(),
         transforms: extensions::transform_chain(&config, &registry)?,
         auth: extensions::auth_chain(&config, &registry)?,
@@ -61,6 +62,7 @@ async fn serve(config: Config) -> Result<(), StartError> {
         vhosts: config.vhosts.clone(),
         clock: Clock::system(),
         limits: limits(&config),
+        compatibility: compatibility(&config),
     })
     .map_err(|error| unopened(&error))?;
     let background = tokio::spawn(broker.clone().run());
@@ -68,7 +70,7 @@ async fn serve(config: Config) -> Result<(), StartError> {
         listener::bind((config.amqp.bind, config.amqp.port).into(), config.amqp.backlog)?;
     let amqp = listener.local_addr().map_err(|error| os_error(&error))?;
     let mut signals = Signals::new().map_err(|error| os_error(&error))?;
-    say_ready(&config, amqp, &extensions::loaded(&registry))?;
+    say_ready(&config, amqp, &registry)?;
     let shared = Arc::new(Shared {
         options: Arc::new(options(&config)),
         outbound_buffer_bytes: config.limits.outbound_buffer_bytes as usize,
@@ -80,9 +82,9 @@ async fn serve(config: Config) -> Result<(), StartError> {
     let failed = tokio::select! {
         () = signals.stop() => None,
         _ = failure.changed() => failure.borrow().as_ref().map(ToString::to_string),
+        () = lease.lost() => Some("somebody else may write it now".to_owned()),
         () = expire_pending(&registry) => None,
     };
-        () = lease.lost() => Some("somebody else may write it now".to_owned()),
     accepting.abort();
     stop(&broker, &shared.connections).await;
     let _ = tokio::time::timeout(GOODBYE, background).await;
@@ -144,14 +146,14 @@ fn open_store(config: &Config) -> Result<FileStore, StartError> {
     FileStore::open(dir, options).map_err(|error| unopened(&error))
 }
 
-fn unopened(error: &OpenError) -> StartError {
-    let code = match error {
 /// The right to write the log, held until the broker has stopped.
 async fn lease(store: &FileStore) -> Result<Lease, StartError> {
     let acquired = store.ownership().acquire(SHARD, &host_name()).await;
     acquired.map_err(|error| StartError::new(ExitCode::TemporaryFailure, error.to_string()))
 }
 
+fn unopened(error: &OpenError) -> StartError {
+    let code = match error {
         OpenError::Locked { .. } => ExitCode::TemporaryFailure,
         OpenError::NotADirectory { .. } => ExitCode::CannotCreate,
         OpenError::Permission { .. } => ExitCode::NoPermission,
@@ -175,6 +177,14 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
+fn compatibility(config: &Config) -> Compatibility {
+    let unknown_exchange_type = match config.compatibility.unknown_exchange_type {
+        503 => ReplyCode::CommandInvalid,
+        _ => ReplyCode::PreconditionFailed,
+    };
+    Compatibility { unknown_exchange_type }
+}
+
 fn options(config: &Config) -> ServerOptions {
     ServerOptions {
         server_properties: server_properties(config),
@@ -184,6 +194,7 @@ fn options(config: &Config) -> ServerOptions {
         heartbeat_secs: config.amqp.heartbeat_secs,
         max_message_bytes: config.limits.max_message_bytes,
         handshake_timeout_ms: config.amqp.handshake_timeout_ms,
+        silent_close_ms: config.amqp.login_failure_delay_ms,
         ..ServerOptions::default()
     }
 }
@@ -194,7 +205,6 @@ fn server_properties(config: &Config) -> Vec<u8> {
         "publisher_confirms",
         "exchange_exchange_bindings",
         "basic.nack",
-        silent_close_ms: config.amqp.login_failure_delay_ms,
         "consumer_cancel_notify",
         "connection.blocked",
         "consumer_priorities",

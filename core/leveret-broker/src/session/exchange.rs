@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use leveret_plugin::host::{Declaration, Permission, ResourceKind};
+use leveret_plugin::host::{Declaration, ExchangeType, Permission, ResourceKind};
 use leveret_protocol::methods::{AMQPClass, exchange as methods};
 
 use super::channel::unexpected;
@@ -56,9 +56,10 @@ impl Session {
         if declare.passive {
             return self.vhost.find_exchange(&name).map(drop);
         }
-        let kind = self.broker.exchange_type(declare.kind.as_str());
-        if kind.is_none() && self.vhost.exchange(&name).is_none() {
-            return Err(Error::unknown_exchange_type(declare.kind.as_str()));
+        let kind = declare.kind.as_str();
+        let is_its = |exchange: Arc<Exchange>| *exchange.declared.kind == *kind;
+        if !self.vhost.exchange(&name).is_some_and(is_its) {
+            self.exchange_type(kind)?;
         }
         self.demand(ResourceKind::Exchange, &name, Permission::Configure).await?;
         if let Some(exchange) = self.vhost.exchange(&name) {
@@ -74,6 +75,11 @@ impl Session {
         }
         let changes = self.create_exchange(&name, declare, arguments)?;
         self.save(changes).await
+    }
+
+    fn exchange_type(&self, kind: &str) -> Result<&Arc<dyn ExchangeType>> {
+        let code = self.broker.compatibility.unknown_exchange_type;
+        self.broker.exchange_type(kind).ok_or_else(|| Error::unknown_exchange_type(code, kind))
     }
 
     fn assert_same_exchange(
@@ -113,9 +119,8 @@ impl Session {
             return Ok(changes);
         }
         let kind = declare.kind.as_str();
-        let exchange_type =
-            self.broker.exchange_type(kind).ok_or_else(|| Error::unknown_exchange_type(kind))?;
-        let behaviour = exchange_type
+        let behaviour = self
+            .exchange_type(kind)?
             .create(&Declaration { vhost, exchange: name, arguments: arguments.raw() })
             .map_err(|failure| Error::precondition(failure.text))?;
         let declared = Declared {

@@ -77,6 +77,11 @@ fn within(key: &str, value: u64, range: &RangeInclusive<u64>) -> Result<(), Find
 
 /// Clients parse the version and fail where it is not what they expect.
 fn compatibility(config: &Config) -> Result<(), Finding> {
+    let code = config.compatibility.unknown_exchange_type;
+    if code != 406 && code != 503 {
+        let what = format!("is {code}, but must be 406 or 503");
+        return Err(Finding::new("compatibility.unknown_exchange_type", what));
+    }
     let version = &config.compatibility.version;
     let numbers: Vec<&str> = version.split('.').collect();
     if numbers.len() == 3 && numbers.iter().all(|number| number.parse::<u32>().is_ok()) {

@@ -171,8 +171,8 @@ impl Default for Lua {
     }
 }
 
-/// `[compatibility]`: what the broker says of itself in connection.start; clients choose their
-/// behaviour by it.
+/// `[compatibility]`: what the broker says of itself in connection.start, by which clients choose
+/// their behaviour, and what RabbitMQ does in another way in some of its versions.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Compatibility {
@@ -182,6 +182,8 @@ pub struct Compatibility {
     pub version: String,
     /// Server property `cluster_name`; empty means `leveret@` and the host's name.
     pub cluster_name: String,
+    /// Reply code for an exchange type that nobody knows: 406 or 503.
+    pub unknown_exchange_type: u16,
 }
 
 impl Default for Compatibility {
@@ -190,6 +192,7 @@ impl Default for Compatibility {
             product: "RabbitMQ".to_owned(),
             version: "3.13.7".to_owned(),
             cluster_name: String::new(),
+            unknown_exchange_type: 406,
         }
     }
 }
