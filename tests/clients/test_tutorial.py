@@ -1,4 +1,4 @@
-"""Runs the tutorial programs of examples/tutorial as their users would, and looks at what they print.
+"""Runs the programs of examples/tutorial and the Lua examples as their users would, and looks at what they print.
 
 Needs pika. `python3 tests/run examples` starts it; AMQP_PORT names a broker that runs already (the tests
 that restart the broker or configure users are then skipped).
@@ -182,6 +182,31 @@ class Configured(unittest.TestCase):
         keys = [set(shard) for shard in got]
         self.assertTrue(all(keys), "every queue has its share of 30 keys")
         self.assertFalse(keys[0] & keys[1] or keys[1] & keys[2] or keys[0] & keys[2], "a key is on one queue only")
+
+
+@unittest.skipIf(OTHER_PORT, "a broker that runs already has no scripts of the examples")
+class Scripts(unittest.TestCase):
+    """The Lua examples: a broker with the script, and what its client prints."""
+
+    def said(self, example, client, *flags):
+        folder = broker.ROOT / "examples" / example
+        running = broker.Leveret("--script-dir", str(folder), *flags)
+        self.addCleanup(running.remove)
+        self.addCleanup(running.stop)
+        return Program([sys.executable, folder / client], url(running.port)).finish()
+
+    def test_an_exchange_by_prefix(self):
+        self.assertEqual(self.said("lua-exchange", "countries.py"), ["eu.fr bonjour", "eu.it buongiorno"])
+
+    def test_a_transform_hides_the_card(self):
+        refused, paid = self.said("lua-transform", "payments.py", "--set", "transforms.chain=mask-card")
+        self.assertEqual(refused, "refused: not a payment")
+        self.assertIn('"card":"****1111"', paid)
+        self.assertTrue(paid.endswith("by guest shown to guest"), paid)
+
+    def test_tenants_keep_to_their_own(self):
+        lines = self.said("lua-auth", "tenant.py", "--set", "auth.chain=tenants,internal")
+        self.assertEqual(lines, ["acme.orders: one order", "other.orders: 403", "wrong secret: refused"])
 
 
 def drained(channel, queue):
