@@ -84,7 +84,7 @@ impl<'b> Pending<'b> {
 
     pub(crate) fn body_len(&self) -> usize {
         match &self.source {
-            Source::Input(publish) => publish.body.len(),
+            Source::Input(publish) => publish.body_len(),
             Source::Stored(message) => message.body_len(),
         }
     }

@@ -41,7 +41,7 @@ impl Message {
         } else {
             Self::in_segment(publish)
         };
-        Self { bytes, body_len: publish.body.len() as u32, persistent, hides_keys: false }
+        Self { bytes, body_len: publish.body_len() as u32, persistent, hides_keys: false }
     }
 
     /// Keeps a message that was put together from pieces.

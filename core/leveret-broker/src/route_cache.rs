@@ -20,12 +20,12 @@ struct Place {
     hash: u64,
     snapshot: u64,
     /// Nothing until the key is seen again.
-    answer: Option<(Box<str>, SmallVec<[Slot; 4]>)>,
+    answer: Option<(Box<[u8]>, SmallVec<[Slot; 4]>)>,
 }
 
 impl Place {
     #[inline]
-    fn answers(&self, snapshot: u64, key: &str) -> bool {
+    fn answers(&self, snapshot: u64, key: &[u8]) -> bool {
         self.snapshot == snapshot && self.answer.as_ref().is_some_and(|(k, _)| **k == *key)
     }
 }
@@ -65,12 +65,22 @@ impl RouteCache {
         }
     }
 
+    /// The answer for the key that was asked for last, if it is this one.
     #[inline]
-    pub(crate) fn get(&mut self, snapshot: u64, key: &str) -> Found<'_> {
-        let known = |place: &Place| place.answers(snapshot, key);
-        if self.places.get(self.last).and_then(Option::as_ref).is_some_and(known) {
-            return self.answer(self.last);
+    pub(crate) fn repeated(&self, snapshot: u64, key: &[u8]) -> Option<&[Slot]> {
+        match self.places.get(self.last)?.as_ref()? {
+            Place { snapshot: s, answer: Some((k, slots)), .. }
+                if *s == snapshot && **k == *key =>
+            {
+                Some(slots)
+            }
+            _ => None,
         }
+    }
+
+    #[inline]
+    pub(crate) fn get(&mut self, snapshot: u64, key: &[u8]) -> Found<'_> {
+        let known = |place: &Place| place.answers(snapshot, key);
         if self.paused > 0 || self.places_max == 0 {
             self.paused = self.paused.saturating_sub(1);
             return Found::Nothing(None);
@@ -108,7 +118,7 @@ impl RouteCache {
     }
 
     /// Offers an answer after [`Self::get`] found none.
-    pub(crate) fn offer(&mut self, snapshot: u64, hash: u64, key: &str, slots: &[Slot]) {
+    pub(crate) fn offer(&mut self, snapshot: u64, hash: u64, key: &[u8], slots: &[Slot]) {
         let index = (hash % self.places.len().max(1) as u64) as usize;
         let Some(place) = self.places.get_mut(index) else { return };
         let seen = place.as_ref().is_some_and(|p| p.hash == hash && p.snapshot == snapshot);
@@ -122,14 +132,14 @@ mod tests {
     use super::*;
 
     fn ask(cache: &mut RouteCache, snapshot: u64, key: &str, answer: &[Slot]) -> bool {
-        match cache.get(snapshot, key) {
+        match cache.get(snapshot, key.as_bytes()) {
             Found::Slots(slots) => {
                 assert_eq!(slots, answer);
                 true
             }
             Found::Nothing(hash) => {
                 if let Some(hash) = hash {
-                    cache.offer(snapshot, hash, key, answer);
+                    cache.offer(snapshot, hash, key.as_bytes(), answer);
                 }
                 false
             }
@@ -149,7 +159,7 @@ mod tests {
         for n in 0..SAMPLE {
             ask(&mut cache, 1, &n.to_string(), &[]);
         }
-        assert!(matches!(cache.get(1, "x"), Found::Nothing(None)));
+        assert!(matches!(cache.get(1, b"x"), Found::Nothing(None)));
         for _ in 0..PAUSE {
             ask(&mut cache, 1, "x", &[1]);
         }

@@ -54,6 +54,24 @@ pub(crate) fn follow(
     found
 }
 
+/// Passes queues to `each` if there are queues only, and at least one. Whether that is so.
+#[inline]
+pub(crate) fn follow_queues(
+    snapshot: &Snapshot,
+    slots: &[Slot],
+    mut each: impl FnMut(&Arc<Queue>),
+) -> bool {
+    let queue = |slot: &Slot| match snapshot.slots.get(*slot) {
+        Some(Destination::Queue(queue)) => Some(queue),
+        _ => None,
+    };
+    if slots.is_empty() || !slots.iter().all(|slot| queue(slot).is_some()) {
+        return false;
+    }
+    slots.iter().filter_map(queue).for_each(|queue| each(queue));
+    true
+}
+
 /// What `exchange` itself does with a message under each of `keys`. Whether it has a destination.
 pub(crate) fn visit(
     snapshot: &Snapshot,

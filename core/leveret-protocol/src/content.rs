@@ -28,21 +28,71 @@ pub struct Publish<'b> {
     pub mandatory: bool,
     /// Fail the message if no consumer takes it at once (RabbitMQ: 540).
     pub immediate: bool,
-    /// Exchange, empty for the default exchange.
-    pub exchange: &'b str,
-    /// Routing key.
-    pub routing_key: &'b str,
-    /// Property flags and list as on the wire; checked (see [`crate::properties`]).
-    pub properties: &'b [u8],
-    /// The body.
-    pub body: &'b [u8],
+    /// Bytes of the property flags and list.
+    pub(crate) properties_len: u32,
     /// Both short strings with their length octets.
     pub(crate) names: &'b [u8],
     /// Content header frame and, if there is a body, its one frame, as on the wire.
     pub(crate) frames: &'b [u8],
 }
 
-impl Publish<'_> {
+impl<'b> Publish<'b> {
+    /// Exchange, empty for the default exchange; UTF-8.
+    #[must_use]
+    #[inline]
+    pub fn exchange_bytes(&self) -> &'b [u8] {
+        &self.names[1..1 + usize::from(self.names[0])]
+    }
+
+    /// Exchange, empty for the default exchange.
+    #[must_use]
+    pub fn exchange(&self) -> &'b str {
+        std::str::from_utf8(self.exchange_bytes()).unwrap_or_default()
+    }
+
+    /// Routing key; UTF-8.
+    #[must_use]
+    #[inline]
+    pub fn routing_key_bytes(&self) -> &'b [u8] {
+        &self.names[2 + usize::from(self.names[0])..]
+    }
+
+    /// Routing key.
+    #[must_use]
+    pub fn routing_key(&self) -> &'b str {
+        std::str::from_utf8(self.routing_key_bytes()).unwrap_or_default()
+    }
+
+    /// Where the body's frame begins behind the header's.
+    #[inline]
+    fn header_len(&self) -> usize {
+        HEADER_BYTES + CONTENT_HEADER_BYTES + self.properties_len as usize + 1
+    }
+
+    /// Property flags and list as on the wire; checked (see [`crate::properties`]).
+    #[must_use]
+    #[inline]
+    pub fn properties(&self) -> &'b [u8] {
+        &self.frames[HEADER_BYTES + CONTENT_HEADER_BYTES..self.header_len() - 1]
+    }
+
+    /// The body.
+    #[must_use]
+    #[inline]
+    pub fn body(&self) -> &'b [u8] {
+        match self.body_len() {
+            0 => &[],
+            _ => &self.frames[self.header_len() + HEADER_BYTES..self.frames.len() - 1],
+        }
+    }
+
+    /// Bytes of the body.
+    #[must_use]
+    #[inline]
+    pub fn body_len(&self) -> usize {
+        (self.frames.len() - self.header_len()).saturating_sub(HEADER_BYTES + 1)
+    }
+
     /// Bytes that [`append_to`](Self::append_to) writes.
     #[must_use]
     #[inline]
@@ -66,9 +116,9 @@ impl Publish<'_> {
         out.push(FRAME_END);
         let header_at = out.len();
         out.extend_from_slice(self.frames);
-        let body_at = header_at + HEADER_BYTES + CONTENT_HEADER_BYTES + self.properties.len() + 1;
+        let body_at = header_at + self.header_len();
         patch_channel(out, header_at, 0);
-        if !self.body.is_empty() {
+        if self.body_len() > 0 {
             patch_channel(out, body_at, 0);
         }
     }

@@ -48,15 +48,15 @@ pub fn deliver_publish(
     out.extend_from_slice(publish.names);
     out.push(FRAME_END);
     let header_at = out.len();
-    let header_len = HEADER_BYTES + CONTENT_HEADER_BYTES + publish.properties.len() + 1;
-    if fits(publish.body.len(), frame_max) {
+    let header_len = HEADER_BYTES + CONTENT_HEADER_BYTES + publish.properties().len() + 1;
+    if fits(publish.body_len(), frame_max) {
         out.extend_from_slice(publish.frames);
-        if !publish.body.is_empty() {
+        if publish.body_len() > 0 {
             patch_channel(out, header_at + header_len, channel);
         }
     } else {
         out.extend_from_slice(&publish.frames[..header_len]);
-        append_body(out, channel, publish.body, frame_max);
+        append_body(out, channel, publish.body(), frame_max);
     }
     patch_channel(out, header_at, channel);
 }

@@ -92,21 +92,28 @@ fn wait(payload: &[u8], needed: usize) -> Look {
 pub(crate) fn cut(input: &[u8], layout: Layout) -> Option<Publish<'_>> {
     let Layout { channel, exchange_len, header_at, header_end, end } = layout;
     let names = &input[NAMES_AT..header_at - 2];
-    let exchange = std::str::from_utf8(&names[1..1 + exchange_len]).ok()?;
-    let routing_key = std::str::from_utf8(&names[2 + exchange_len..]).ok()?;
+    if !are_utf8(names, exchange_len) {
+        return None;
+    }
     let bits = input[header_at - 2];
-    let body = if end == header_end { &[] } else { &input[header_end + HEADER_BYTES..end - 1] };
+    let properties_len = header_end - 1 - (header_at + HEADER_BYTES + CONTENT_HEADER_BYTES);
     Some(Publish {
         channel,
         mandatory: bits & 1 != 0,
         immediate: bits & 2 != 0,
-        exchange,
-        routing_key,
-        properties: &input[header_at + HEADER_BYTES + CONTENT_HEADER_BYTES..header_end - 1],
-        body,
+        properties_len: properties_len as u32,
         names,
         frames: &input[header_at..end],
     })
+}
+
+/// Whether exchange and routing key are UTF-8. Names are nearly always ASCII, which is seen at
+/// once; their lengths are then, too, unless one is 128 or more.
+#[inline(always)]
+fn are_utf8(names: &[u8], exchange_len: usize) -> bool {
+    names.is_ascii()
+        || (std::str::from_utf8(&names[1..1 + exchange_len]).is_ok()
+            && std::str::from_utf8(&names[2 + exchange_len..]).is_ok())
 }
 
 /// Tag and multiple of a basic.ack.

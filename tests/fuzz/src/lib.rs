@@ -242,12 +242,12 @@ impl Owner {
 
 /// A message delivered from the input and from its run gives the same bytes.
 fn deliver_both_ways(publish: &Publish<'_>) {
-    properties::check(publish.properties).expect("properties that were checked");
+    properties::check(publish.properties()).expect("properties that were checked");
     let mut bytes = Vec::new();
     publish.append_to(&mut bytes);
     let run = Run::parse(&bytes).expect("a run");
-    assert_eq!((run.exchange(), run.routing_key()), (publish.exchange, publish.routing_key));
-    assert_eq!((run.properties(), run.body()), (publish.properties, publish.body));
+    assert_eq!((run.exchange(), run.routing_key()), (publish.exchange(), publish.routing_key()));
+    assert_eq!((run.properties(), run.body()), (publish.properties(), publish.body()));
     for frame_max in [0, 4096] {
         let (mut direct, mut stored) = (Vec::new(), Vec::new());
         encode::deliver_publish(&mut direct, 7, "tag", 1, true, publish, frame_max);

@@ -52,7 +52,7 @@ impl Incoming<'_> {
     /// The same, kept independently of the input.
     pub fn into_owned(mut self) -> Incoming<'static> {
         let message = match &mut self.source {
-            Source::Input(publish) => Message::store(publish, is_persistent(publish.properties)),
+            Source::Input(publish) => Message::store(publish, is_persistent(publish.properties())),
             Source::Stored(message) => message.clone(),
         };
         Incoming {
@@ -65,28 +65,28 @@ impl Incoming<'_> {
 
     pub(super) fn exchange(&self) -> &str {
         match &self.source {
-            Source::Input(publish) => publish.exchange,
+            Source::Input(publish) => publish.exchange(),
             Source::Stored(message) => message.run().exchange(),
         }
     }
 
     pub(super) fn routing_key(&self) -> &str {
         match &self.source {
-            Source::Input(publish) => publish.routing_key,
+            Source::Input(publish) => publish.routing_key(),
             Source::Stored(message) => message.run().routing_key(),
         }
     }
 
     pub(super) fn properties(&self) -> &[u8] {
         match &self.source {
-            Source::Input(publish) => publish.properties,
+            Source::Input(publish) => publish.properties(),
             Source::Stored(message) => message.run().properties(),
         }
     }
 
     pub(super) fn body(&self) -> &[u8] {
         match &self.source {
-            Source::Input(publish) => publish.body,
+            Source::Input(publish) => publish.body(),
             Source::Stored(message) => message.run().body(),
         }
     }

@@ -54,13 +54,14 @@ impl Session {
         batch: &mut Batch<'b>,
         publish: &Publish<'b>,
     ) -> Result<(), Refused> {
-        let is_default = publish.exchange.is_empty();
-        let place = if publish.immediate { None } else { self.admit(publish.exchange).ok() };
+        let name = publish.exchange_bytes();
+        let is_default = name.is_empty();
+        let place = if publish.immediate { None } else { self.admit(name).ok() };
         if place.is_none() || !self.targets.transforms(is_default).is_empty() {
             return self.publish(batch, Incoming::from(*publish));
         }
         let is_changed =
-            !has_none(publish.properties) && self.check_properties(publish.properties)?;
+            !has_none(publish.properties()) && self.check_properties(publish.properties())?;
         let confirm = match &mut self.channel(publish.channel)?.mode {
             _ if is_changed => return self.publish(batch, Incoming::from(*publish)),
             Mode::Plain => None,
@@ -82,7 +83,7 @@ impl Session {
         if incoming.immediate {
             return Err(Error::not_implemented("immediate=true").into());
         }
-        match self.admit(incoming.exchange()) {
+        match self.admit(incoming.exchange().as_bytes()) {
             Ok(_) => {}
             Err(Denied::Error(error)) => return Err(error.into()),
             Err(Denied::Ask(request)) => {
@@ -114,14 +115,14 @@ impl Session {
     /// Whether the exchange exists and the user may publish to it; its place among the targets, or
     /// none for the default exchange.
     #[inline]
-    fn admit(&mut self, name: &str) -> Result<Option<usize>, Denied> {
+    fn admit(&mut self, name: &[u8]) -> Result<Option<usize>, Denied> {
         let epoch = self.broker.users.epoch();
         if name.is_empty() && self.targets.default_epoch == Some(epoch) {
             return Ok(None);
         }
         match self.targets.find(name, epoch) {
             Some(place) => Ok(Some(place)),
-            None => self.admit_first(name, epoch),
+            None => self.admit_first(std::str::from_utf8(name).unwrap_or_default(), epoch),
         }
     }
 

@@ -54,7 +54,7 @@ impl Session {
         let mut pending = Pending::new(source, number, facts.persistent);
         pending.mandatory = mandatory;
         self.add(batch, pending, &facts, confirm_tag);
-        let place = self.targets.find(parts.exchange, self.broker.users.epoch());
+        let place = self.targets.find(parts.exchange.as_bytes(), self.broker.users.epoch());
         self.find_queues(batch, place, parts)
     }
 
@@ -68,11 +68,14 @@ impl Session {
         place: Option<usize>,
         confirm_tag: Option<u64>,
     ) -> Result<()> {
-        let facts = facts(publish.properties);
+        let facts = facts(publish.properties());
         let source = Source::Input(*publish);
         let mut pending = Pending::new(source, publish.channel, facts.persistent);
         pending.mandatory = publish.mandatory;
         self.add(batch, pending, &facts, confirm_tag);
+        if has_none(publish.properties()) && self.find_known(batch, place, publish) {
+            return Ok(());
+        }
         self.find_queues(batch, place, Parts::of_input(publish))
     }
 
@@ -148,8 +151,29 @@ impl Session {
         }
     }
 
-    /// Finds the queues of the message added last.
+    /// Finds the queues of the message added last if that takes no more than a look at what this
+    /// connection has routed before. Whether it did.
     #[inline]
+    fn find_known(
+        &mut self,
+        batch: &mut Batch<'_>,
+        place: Option<usize>,
+        publish: &Publish<'_>,
+    ) -> bool {
+        let key = publish.routing_key_bytes();
+        let Some(place) = place else {
+            let queue = self.targets.known_queue(key);
+            return queue.map(|queue| batch.target(queue)).is_some();
+        };
+        let (target, cache) = self.targets.get(place);
+        let Some(snapshot) = target.snapshot.load() else { return false };
+        match cache.repeated(snapshot.id, key) {
+            Some(slots) => router::follow_queues(snapshot, slots, |queue| batch.target(queue)),
+            None => false,
+        }
+    }
+
+    /// Finds the queues of the message added last.
     fn find_queues(
         &mut self,
         batch: &mut Batch<'_>,
@@ -212,7 +236,7 @@ impl Session {
                     }
                 }
                 None => {
-                    if let Some(queue) = self.targets.queue(&self.vhost, key) {
+                    if let Some(queue) = self.targets.queue(&self.vhost, key.as_bytes()) {
                         batch.target(queue);
                     }
                 }
@@ -279,8 +303,12 @@ struct Parts<'s> {
 impl<'s> Parts<'s> {
     #[inline]
     fn of_input(publish: &Publish<'s>) -> Self {
-        let Publish { exchange, routing_key, properties, body, .. } = *publish;
-        Self { exchange, routing_key, properties, body }
+        Self {
+            exchange: publish.exchange(),
+            routing_key: publish.routing_key(),
+            properties: publish.properties(),
+            body: publish.body(),
+        }
     }
 
     fn of(source: &'s Source<'_>) -> Self {
@@ -325,12 +353,16 @@ fn route_from<'v>(
     let mut slots = std::mem::take(&mut batch.slots);
     let mut each = |queue: &Arc<Queue>| batch.target(queue);
     let single = snapshot.pure && keys.len() == 1;
-    let found = match if single { cache.get(snapshot.id, keys[0]) } else { Found::Nothing(None) } {
+    let found = match if single {
+        cache.get(snapshot.id, keys[0].as_bytes())
+    } else {
+        Found::Nothing(None)
+    } {
         Found::Slots(known) => Ok(router::follow(snapshot, known, &mut onward, &mut each)),
         Found::Nothing(hash) => {
             let found = router::visit(snapshot, &view(), keys, &mut slots, &mut onward, &mut each);
             if let (Some(hash), Ok(_)) = (hash, &found) {
-                cache.offer(snapshot.id, hash, keys[0], &slots);
+                cache.offer(snapshot.id, hash, keys[0].as_bytes(), &slots);
             }
             found
         }

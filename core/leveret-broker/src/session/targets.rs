@@ -63,8 +63,8 @@ impl Targets {
 
     /// The place of an exchange that is known, still exists and may still be published to.
     #[inline]
-    pub(super) fn find(&mut self, name: &str, epoch: u64) -> Option<usize> {
-        let is = |target: &Target| *target.name == *name;
+    pub(super) fn find(&mut self, name: &[u8], epoch: u64) -> Option<usize> {
+        let is = |target: &Target| *target.name.as_bytes() == *name;
         if !self.known.get(self.last).is_some_and(is) {
             self.last = self.known.iter().position(is)?;
         }
@@ -105,13 +105,21 @@ impl Targets {
         }
     }
 
+    /// The queue of this name if it was asked for last, and still exists.
+    #[inline]
+    pub(super) fn known_queue(&self, name: &[u8]) -> Option<&Arc<Queue>> {
+        self.last_queue.as_ref().filter(|q| *q.name().as_bytes() == *name && !q.is_closed())
+    }
+
     /// The queue of this name.
     #[inline]
-    pub(super) fn queue(&mut self, vhost: &Vhost, name: &str) -> Option<&Arc<Queue>> {
-        let is_last =
-            self.last_queue.as_ref().is_some_and(|q| **q.name() == *name && !q.is_closed());
+    pub(super) fn queue(&mut self, vhost: &Vhost, name: &[u8]) -> Option<&Arc<Queue>> {
+        let is_last = self
+            .last_queue
+            .as_ref()
+            .is_some_and(|q| *q.name().as_bytes() == *name && !q.is_closed());
         if !is_last {
-            self.last_queue = vhost.queue(name);
+            self.last_queue = std::str::from_utf8(name).ok().and_then(|name| vhost.queue(name));
         }
         self.last_queue.as_ref()
     }
