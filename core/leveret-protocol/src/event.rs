@@ -118,8 +118,7 @@ pub enum Event<'b> {
     /// The handshake was not over in time. `Closed` follows.
     HandshakeTimeout,
     /// The end. Write what `poll_output` gives, and then
-    /// - `reset: false`: end the writing side, discard input until the peer's end of stream, at most
-    ///   `delay_ms`, and close;
+    /// - `reset: false`: discard input until the peer's end of stream, at most `delay_ms`, and close;
     /// - `reset: true`: discard input for `delay_ms` and close with a TCP reset (linger 0).
     Closed {
         /// Whether the socket is to be closed with a reset.

@@ -32,10 +32,11 @@ impl Connection {
         self.release();
     }
 
-    /// Ends the socket: quietly, or with a reset after a pause.
+    /// Ends the socket: quietly, or with a reset after a pause. A client that asked for the close
+    /// ends it first: one that closes twice at a time takes our end for a failure.
     pub(super) async fn end(&mut self, reset: bool, delay_ms: u64) {
+        self.discard_input(delay_ms).await;
         if reset {
-            self.discard_input(delay_ms).await;
             // The peer sees that this was no ordinary end.
             if let Err(error) =
                 socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))
@@ -44,9 +45,8 @@ impl Connection {
             }
             return;
         }
-        if self.stream.shutdown().await.is_ok() {
-            self.discard_input(delay_ms).await;
-        }
+        // It may have ended already.
+        let _ = self.stream.shutdown().await;
     }
 
     async fn discard_input(&mut self, at_most_ms: u64) {
