@@ -149,3 +149,25 @@ impl Message {
         Self::build(exchange, routing_key, &[0, 0], body)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use leveret_plugin::table::ArrayBuilder;
+    use leveret_plugin::value::Value;
+
+    use super::*;
+
+    #[test]
+    fn hidden_keys_are_no_part_of_the_run() {
+        let plain = Message::for_tests("x", "key", b"body");
+        assert_eq!(plain.hidden_keys().count(), 0);
+        for names in [&["secret", "other"][..], &[]] {
+            let mut keys = ArrayBuilder::new();
+            names.iter().for_each(|name| keys.push(Value::Text(name.as_bytes())));
+            let hiding = plain.clone().hiding(keys.array());
+            assert_eq!(hiding.bytes(), plain.bytes());
+            assert_eq!((hiding.run(), hiding.body_len()), (plain.run(), plain.body_len()));
+            assert!(hiding.hidden_keys().eq(names.iter().copied()));
+        }
+    }
+}

@@ -79,6 +79,10 @@ impl Auth for Plugin {
         self.decide(done);
     }
 
+    fn is_lasting(&self) -> bool {
+        self.name == "lasting"
+    }
+
     fn changed(&self) {}
 }
 
@@ -129,6 +133,16 @@ fn later(chain: &AuthChain) -> Pin<Box<dyn Future<Output = bool> + Send>> {
         Answer::Now(allowed) => panic!("answered {allowed} at once"),
         Answer::Later(answer) => answer,
     }
+}
+
+#[test]
+fn only_who_let_somebody_in_says_whether_that_lasts() {
+    let plugins = [&Plugin::says("lasting", deny()), &Plugin::says("token", deny())];
+    let by =
+        |backend: &str| Identity { user: "wt".into(), tags: Vec::new(), backend: backend.into() };
+    assert!(chain(&plugins).is_lasting(&by("lasting")));
+    assert!(!chain(&plugins).is_lasting(&by("token")));
+    assert!(!chain(&plugins).is_lasting(&by("gone")));
 }
 
 #[test]

@@ -169,10 +169,10 @@ impl Session {
     ) -> Result<()> {
         let destination: Arc<str> = without_line_breaks(destination).into();
         let source: Arc<str> = without_line_breaks(source).into();
+        self.demand(ResourceKind::Exchange, &destination, Permission::Write).await?;
         if destination.is_empty() || source.is_empty() {
             return Err(Error::default_exchange());
         }
-        self.demand(ResourceKind::Exchange, &destination, Permission::Write).await?;
         self.demand(ResourceKind::Exchange, &source, Permission::Read).await?;
         let target = Target { to_exchange: true, name: destination };
         self.change_binding(&source, &BindingKey::new(target, key, arguments), bind).await

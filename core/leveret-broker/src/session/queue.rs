@@ -235,10 +235,10 @@ impl Session {
     ) -> Result<()> {
         let name = self.queue_name(number, queue)?;
         let exchange: Arc<str> = without_line_breaks(exchange).into();
+        self.demand(ResourceKind::Queue, &name, Permission::Write).await?;
         if exchange.is_empty() {
             return Err(Error::default_exchange());
         }
-        self.demand(ResourceKind::Queue, &name, Permission::Write).await?;
         self.demand(ResourceKind::Exchange, &exchange, Permission::Read).await?;
         // An empty queue name and an empty key: the queue is bound under its own name.
         let key = if queue.is_empty() && key.is_empty() { &*name } else { key };

@@ -262,6 +262,7 @@ fn a_value_that_makes_no_sense_says_why() {
         "leveret.toml:2: amqp.frame_max is 100, but must be from 4096 to 16777216"
     );
     assert!(said("[compatibility]\nversion = '4'").contains("three numbers"));
+    assert!(said("[compatibility]\nunknown_exchange_type = 404").contains("406 or 503"));
     assert!(said("[auth]\nchain = []").contains("nobody could log in"));
     assert!(said("[log]\nfilter = 'a=loud'").starts_with("leveret.toml:2: log.filter cannot be"));
     assert!(said("[[users]]\nname = 'wt'").contains("`leveret hash-password`"));
