@@ -34,7 +34,9 @@ _PERMISSIONS = {
 def _named_permission(step, event):
     text = event.args.get("reply_text", "")
     start = "ACCESS_REFUSED - access to "
-    if event.method != "channel.close" or not text.startswith(start) or "refused for user" not in text:
+    if event.method != "channel.close" or not text.startswith(start):
+        return event
+    if "refused for user" not in text and len(text) < 255:
         return event
     return _with_text(event, f"ACCESS_REFUSED - {_permission(step, text)} access to " + text[len(start):])
 
