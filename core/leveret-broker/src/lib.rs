@@ -51,6 +51,6 @@ pub use counters::{Counters, Dropped};
 pub use error::{Error, Result};
 pub use message::Message;
 pub use outbound::{Outbound, OutboundState};
-pub use session::{Incoming, Refused, Session};
+pub use session::{Incoming, Question, Refused, Session};
 pub use users::{GUEST, Users};
 pub use vhost::Vhost;

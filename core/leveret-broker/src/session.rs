@@ -34,7 +34,7 @@ use crate::vhost::Vhost;
 use crate::work::Work;
 
 pub use incoming::Incoming;
-pub use publish::Refused;
+pub use publish::{Question, Refused};
 pub(crate) use queue::cancel_consumers;
 pub(crate) use reply_to::Requesters;
 

@@ -17,9 +17,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use leveret_broker::auth::{AccessRequest, Identity};
+use leveret_broker::auth::Identity;
 use leveret_broker::queue::Queue;
-use leveret_broker::{Broker, Error, Incoming, Outbound, Session};
+use leveret_broker::{Broker, Error, Incoming, Outbound, Question, Session};
 use leveret_protocol::methods::AMQPClass;
 use leveret_protocol::{Connection as Machine, Reply, ReplyCode, Scope, ServerOptions};
 use tokio::net::TcpStream;
@@ -58,7 +58,7 @@ enum Action {
     Login { mechanism: &'static str, user: String, password: Vec<u8> },
     Open { vhost: String },
     Method { channel: u16, method: AMQPClass, arguments: Vec<u8> },
-    Ask { incoming: Box<Incoming<'static>>, request: Box<AccessRequest> },
+    Ask { incoming: Box<Incoming<'static>>, question: Box<Question> },
 }
 
 /// Why the task stopped polling.

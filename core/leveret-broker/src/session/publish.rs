@@ -1,6 +1,8 @@
 //! basic.publish: who may publish what to where, checked in RabbitMQ's order. Where a message goes
 //! is in `route.rs`, how it gets there in `flush.rs`.
 
+use std::pin::Pin;
+
 use leveret_plugin::host::{Permission, ResourceKind};
 use leveret_plugin::properties::{Properties, PropertiesEditor, Property, PropertyValue};
 use leveret_protocol::Publish;
@@ -10,7 +12,7 @@ use super::channel::Mode;
 use super::incoming::{Incoming, has_none};
 use super::reply_to::REPLY_TO;
 use crate::arguments::{expiration_ms, extra_keys};
-use crate::auth::{AccessRequest, ActionRequest, Answer};
+use crate::auth::{ActionRequest, Answer};
 use crate::batch::{Batch, Source};
 use crate::error::{Error, Result};
 
@@ -18,19 +20,41 @@ use crate::error::{Error, Result};
 pub enum Refused {
     /// It was refused.
     Error(Error),
-    /// Somebody who takes time must be asked first; then publish the same again.
+    /// Somebody who takes time was asked first: wait for it with [`Session::wait_for`], then
+    /// publish the same again.
     Ask {
         /// The message, kept.
         incoming: Box<Incoming<'static>>,
         /// The question.
-        request: Box<AccessRequest>,
+        question: Box<Question>,
     },
+}
+
+/// Whether the user may write to an exchange: asked, and not answered yet.
+pub struct Question {
+    /// As permissions name it.
+    exchange: Box<str>,
+    /// The state of users and permissions in which it was asked.
+    epoch: u64,
+    answer: Pin<Box<dyn Future<Output = bool> + Send>>,
 }
 
 /// Why an exchange may not be published to.
 enum Denied {
     Error(Error),
-    Ask(Box<AccessRequest>),
+    Ask(Box<Question>),
+}
+
+impl Denied {
+    #[cold]
+    fn refuse(self, incoming: Incoming<'_>) -> Refused {
+        match self {
+            Self::Error(error) => Refused::Error(error),
+            Self::Ask(question) => {
+                Refused::Ask { incoming: Box::new(incoming.into_owned()), question }
+            }
+        }
+    }
 }
 
 impl From<Error> for Denied {
@@ -56,8 +80,14 @@ impl Session {
     ) -> Result<(), Refused> {
         let name = publish.exchange_bytes();
         let is_default = name.is_empty();
-        let place = if publish.immediate { None } else { self.admit(name).ok() };
-        if place.is_none() || !self.targets.transforms(is_default).is_empty() {
+        if publish.immediate {
+            return self.publish(batch, Incoming::from(*publish));
+        }
+        let place = match self.admit(name) {
+            Ok(place) => place,
+            Err(denied) => return Err(denied.refuse(Incoming::from(*publish))),
+        };
+        if !self.targets.transforms(is_default).is_empty() {
             return self.publish(batch, Incoming::from(*publish));
         }
         let is_changed =
@@ -71,7 +101,7 @@ impl Session {
             }
             Mode::Tx(_) => return self.publish(batch, Incoming::from(*publish)),
         };
-        Ok(self.route_input(batch, publish, place.flatten(), confirm)?)
+        Ok(self.route_input(batch, publish, place, confirm)?)
     }
 
     /// Takes in one message. It reaches its queues with the next [`Self::flush`].
@@ -83,13 +113,8 @@ impl Session {
         if incoming.immediate {
             return Err(Error::not_implemented("immediate=true").into());
         }
-        match self.admit(incoming.exchange().as_bytes()) {
-            Ok(_) => {}
-            Err(Denied::Error(error)) => return Err(error.into()),
-            Err(Denied::Ask(request)) => {
-                let incoming = Box::new(incoming.into_owned());
-                return Err(Refused::Ask { incoming, request });
-            }
+        if let Err(denied) = self.admit(incoming.exchange().as_bytes()) {
+            return Err(denied.refuse(incoming));
         }
         let number = incoming.channel;
         if !has_none(incoming.properties()) && self.check_properties(incoming.properties())? {
@@ -144,7 +169,10 @@ impl Session {
                 Answer::Now(false) => {
                     return Err(self.access_refused(kind, resource, Permission::Write).into());
                 }
-                Answer::Later(_) => return Err(Denied::Ask(Box::new(request))),
+                Answer::Later(answer) => {
+                    let question = Question { exchange: resource.into(), epoch, answer };
+                    return Err(Denied::Ask(Box::new(question)));
+                }
             }
         }
         if name.is_empty() {
@@ -159,16 +187,14 @@ impl Session {
         Ok(Some(self.targets.add(exchange, transforms, epoch)))
     }
 
-    /// Asks who takes time, after [`Refused::Ask`]. Then publish again.
-    pub async fn ask(&mut self, request: AccessRequest) -> Result<()> {
-        let epoch = self.broker.users.epoch();
-        let ActionRequest::Resource { kind, name, permission } = request.action.clone() else {
-            return Ok(());
-        };
-        if !self.broker.auth.authorise(request).await {
-            return Err(self.access_refused(kind, &name, permission));
+    /// Waits for the answer, after [`Refused::Ask`]. Then publish again.
+    pub async fn wait_for(&mut self, question: Question) -> Result<()> {
+        let Question { exchange, epoch, answer } = question;
+        let (kind, permission) = (ResourceKind::Exchange, Permission::Write);
+        if !answer.await {
+            return Err(self.access_refused(kind, &exchange, permission));
         }
-        self.permissions.remember(epoch, kind, &name, permission);
+        self.permissions.remember(epoch, kind, &exchange, permission);
         Ok(())
     }
 

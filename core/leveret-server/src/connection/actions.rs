@@ -18,10 +18,10 @@ impl Connection {
             Action::Method { channel, method, arguments } => {
                 self.method(channel, method, &arguments).await;
             }
-            Action::Ask { incoming, request } => {
+            Action::Ask { incoming, question } => {
                 let channel = incoming.channel();
                 let Some(session) = &mut self.session else { return };
-                if let Err(error) = session.ask(*request).await {
+                if let Err(error) = session.wait_for(*question).await {
                     return self.fail(channel, &error, (60, 40));
                 }
                 self.publish_again(*incoming);

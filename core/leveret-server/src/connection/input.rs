@@ -158,8 +158,8 @@ impl Connection {
         match done {
             Ok(()) => None,
             Err(Refused::Error(error)) => self.check(batch, channel, Err(error), (60, 40)),
-            Err(Refused::Ask { incoming, request }) => {
-                Some(Box::new(Action::Ask { incoming, request }))
+            Err(Refused::Ask { incoming, question }) => {
+                Some(Box::new(Action::Ask { incoming, question }))
             }
         }
     }
