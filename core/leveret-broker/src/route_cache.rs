@@ -15,12 +15,15 @@ const HITS_MIN: u32 = SAMPLE / 4;
 /// ... for this many look-ups.
 const PAUSE: u32 = 4096;
 
+/// A routing key, and what the plugin answered.
+type Answer = (Box<[u8]>, SmallVec<[Slot; 4]>);
+
 #[derive(Debug)]
 struct Place {
     hash: u64,
     snapshot: u64,
     /// Nothing until the key is seen again.
-    answer: Option<(Box<[u8]>, SmallVec<[Slot; 4]>)>,
+    answer: Option<Answer>,
 }
 
 impl Place {

@@ -59,7 +59,7 @@ pub(crate) fn follow(
 pub(crate) fn follow_queues(
     snapshot: &Snapshot,
     slots: &[Slot],
-    mut each: impl FnMut(&Arc<Queue>),
+    each: impl FnMut(&Arc<Queue>),
 ) -> bool {
     let queue = |slot: &Slot| match snapshot.slots.get(*slot) {
         Some(Destination::Queue(queue)) => Some(queue),
@@ -68,7 +68,7 @@ pub(crate) fn follow_queues(
     if slots.is_empty() || !slots.iter().all(|slot| queue(slot).is_some()) {
         return false;
     }
-    slots.iter().filter_map(queue).for_each(|queue| each(queue));
+    slots.iter().filter_map(queue).for_each(each);
     true
 }
 
