@@ -141,6 +141,8 @@ class Draw:
                 **self.flags(10, "passive", "nowait"), "arguments": self.queue_arguments(name)}
         if name == "":
             args.update(exclusive=True, nowait=False, passive=False)
+            if args["arguments"] == {"x-queue-type": 7}:    # RabbitMQ fails with 541 before it gives a name
+                args["arguments"] = {"x-queue-type": "bogus"}
             self.declared["queue"].add("<gen-1>")
         elif name in QUEUES:
             self.declared["queue"].add(name)
