@@ -227,7 +227,7 @@ fn describe_publish(publish: &Publish<'_>) -> String {
     publish.append_to(&mut bytes);
     assert_eq!(bytes.len(), publish.run_len());
     let flags = (publish.mandatory, publish.immediate);
-    describe_content(publish.channel, publish.exchange, publish.routing_key, flags, &bytes)
+    describe_content(publish.channel, publish.exchange(), publish.routing_key(), flags, &bytes)
 }
 
 fn describe_content(
