@@ -2,7 +2,7 @@
 //!
 //! Defaults, then the file that `--config` names, then `conf.d/*.toml` beside it, then the
 //! environment (`LEVERET_SECTION__KEY`), then flags: each overrides what came before. Nothing is
-//! read that nobody named. [`sections`] holds names and defaults, `layers` puts the layers
+//! read that nobody named. `sections` holds names and defaults, `layers` puts the layers
 //! together, `check` judges values, `problem` words what is wrong.
 
 mod check;
