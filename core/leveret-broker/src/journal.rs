@@ -19,6 +19,9 @@ use crate::message::Message;
 use crate::outbound::Outbound;
 use crate::work::Work;
 
+/// More message bytes than this are not put into one batch.
+const BATCH_BYTES_MAX: usize = 64 << 20;
+
 /// A publish that waits for its confirm.
 #[derive(Clone, Debug)]
 pub(crate) struct Ticket {
@@ -193,6 +196,23 @@ impl Pending {
         self.enqueues.push(Enqueue { record, message, published_wall_ms });
     }
 
+    /// What goes into the next batch: everything, or, where that is too much for one, the oldest
+    /// messages. Settles wait for the last batch: one may stand for a message that was moved, and
+    /// must not come before what replaces it.
+    fn take_portion(&mut self) -> Self {
+        if self.bytes <= BATCH_BYTES_MAX {
+            return std::mem::take(self);
+        }
+        let (mut bytes, mut count) = (0, 0);
+        while bytes < BATCH_BYTES_MAX / 2 && count < self.enqueues.len() {
+            bytes += self.enqueues[count].message.bytes().len();
+            count += 1;
+        }
+        self.bytes -= bytes;
+        self.urgent = true;
+        Self { enqueues: self.enqueues.drain(..count).collect(), bytes, ..Self::default() }
+    }
+
     pub(crate) fn settle(&mut self, queue: QueueId, seq: Seq) {
         self.settles.push((queue, seq));
     }
@@ -272,7 +292,7 @@ impl Journal {
     {
         loop {
             let stopping = self.wait_for_work().await;
-            let pending = std::mem::take(&mut *self.pending.lock());
+            let pending = self.pending.lock().take_portion();
             let (batch, tickets) = make_batch(&pending);
             if !batch.is_empty() {
                 let defined = definitions();
@@ -342,3 +362,38 @@ fn make_batch(pending: &Pending) -> (Batch, Vec<Ticket>) {
 
 /// What a message in the log begins with: when it was published, by the wall clock.
 pub(crate) const PUBLISHED_BYTES: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_much_for_one_batch_is_taken_in_portions_and_settles_come_last() {
+        let mut pending = Pending::default();
+        let message = Message::for_tests("", "key", &vec![7; 1 << 20]);
+        for seq in 0..100 {
+            let record = Record::new(None);
+            record.add_target(QueueId(1), seq);
+            pending.enqueue(&record, &message, 0, &mut Vec::new());
+        }
+        pending.settle(QueueId(2), 9);
+        let portions: Vec<(usize, usize)> =
+            std::iter::from_fn(|| (!pending.is_empty()).then(|| pending.take_portion()))
+                .map(|portion| (portion.enqueues.len(), portion.settles.len()))
+                .collect();
+        assert_eq!(portions.iter().map(|(enqueues, _)| enqueues).sum::<usize>(), 100);
+        assert!(portions.len() > 1);
+        let settles: Vec<usize> = portions.iter().map(|(_, settles)| *settles).collect();
+        assert_eq!(settles.iter().rposition(|n| *n == 1), Some(portions.len() - 1));
+    }
+
+    #[test]
+    fn what_every_queue_settled_before_it_was_written_is_not_written() {
+        let record = Record::new(None);
+        record.add_target(QueueId(1), 5);
+        let mut pending = Pending::default();
+        pending.enqueue(&record, &Message::for_tests("", "k", b"x"), 0, &mut Vec::new());
+        assert!(matches!(record.settle(QueueId(1), 5, Settlement::Final), Settled::Done));
+        assert!(make_batch(&pending).0.is_empty());
+    }
+}
