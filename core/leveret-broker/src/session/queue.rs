@@ -12,6 +12,7 @@ use crate::arguments::{QueueArguments, QueueProperties};
 use crate::binding::{BindingKey, Target};
 use crate::consumer::Consumer;
 use crate::error::{Error, Result};
+use crate::exchange::Exchange;
 use crate::queue::{Declared, Queue};
 use crate::saved::Changes;
 
@@ -242,11 +243,16 @@ impl Session {
         self.demand(ResourceKind::Exchange, &exchange, Permission::Read).await?;
         // An empty queue name and an empty key: the queue is bound under its own name.
         let key = if queue.is_empty() && key.is_empty() { &*name } else { key };
-        if !bind && self.vhost.queue(&name).is_some() {
-            self.usable_queue(&name)?;
-        }
         let target = Target { to_exchange: false, name: name.clone() };
-        self.change_binding(&exchange, &BindingKey::new(target, key, arguments), bind).await
+        let key = BindingKey::new(target, key, arguments);
+        let is_bound = |source: Arc<Exchange>| source.bindings().contains(&key);
+        if !bind
+            && let Err(locked) = self.usable_queue(&name)
+            && self.vhost.exchange(&exchange).is_some_and(is_bound)
+        {
+            return Err(locked);
+        }
+        self.change_binding(&exchange, &key, bind).await
     }
 }
 
