@@ -47,7 +47,7 @@ impl Default for Limits {
         Self {
             consumers_per_channel: 0,
             routing_cache_keys: 1024,
-            queue_moving_bytes: 4 << 20,
+            queue_moving_bytes: 1 << 20,
             flush_interval: Duration::from_millis(100),
             flush_bytes: 4 << 20,
         }

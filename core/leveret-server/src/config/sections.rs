@@ -94,7 +94,7 @@ impl Default for Limits {
             consumers_per_channel: 10_000,
             max_message_bytes: 16 * MIB,
             outbound_buffer_bytes: 512 * KIB,
-            queue_moving_bytes: 4 * MIB,
+            queue_moving_bytes: MIB,
             routing_cache_keys: 1_024,
         }
     }
